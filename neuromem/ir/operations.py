@@ -1,0 +1,81 @@
+"""Operations of a memory: checked against the model, and turned into source spikes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from neuromem.errors import SpecError
+from neuromem.ir.lower import Drive, lower
+from neuromem.ir.program import Program
+from neuromem.patterns import Pattern, pattern
+from neuromem.spec.memory import Ideal, MemoryModel, OperationForm
+from neuromem.spec.protocol import Operation, Protocol
+
+
+@dataclass(frozen=True)
+class PlannedOperation:
+    """An operation with its form, the name under which its safe gaps are listed, and the ideal answer."""
+
+    operation: Operation
+    form: OperationForm
+    gap_name: str
+    expected: dict[str, Pattern]
+
+
+def plan_operation(memory: MemoryModel, operation: Operation, ideal: Ideal) -> PlannedOperation:
+    """Check one operation, let the ideal memory perform it, and return it with what is expected."""
+    form = memory.form(operation)
+    owner = f"{memory.name}, {operation}"
+    patterns = {role: pattern(getattr(operation, role), memory.role(role).size, f"{owner}, {role}") for role in form.given}
+    gap_name = form.name
+    if operation.kind == "store":
+        if ideal.holds(patterns["cue"]):
+            gap_name = "overwrite"
+        expected = ideal.store(patterns["cue"], patterns["content"])
+    elif operation.kind == "forget":
+        expected = ideal.forget(patterns["cue"])
+    else:
+        expected = ideal.recall(**patterns)
+    return PlannedOperation(replace(operation, **patterns), form, gap_name, expected)  # type: ignore[arg-type]
+
+
+def plan(memory: MemoryModel, protocol: Protocol) -> tuple[PlannedOperation, ...]:
+    """Check a protocol against a memory and return its operations with what an ideal memory answers.
+
+    Raises ``SpecError`` for patterns that do not fit, overlapping operations, and gaps below
+    the model's safe gap unless ``protocol.unsafe_gaps``.
+    """
+    ideal = memory.ideal()
+    planned = tuple(plan_operation(memory, operation, ideal) for operation in protocol.operations)
+    for before, after in zip(planned, planned[1:], strict=False):
+        gap = after.operation.at - before.operation.at
+        safe = memory.safe_gap(before.gap_name, after.gap_name)
+        owner = f"Protocol {protocol.name!r}: {after.operation} begins {gap} steps after {before.operation}"
+        if gap < before.form.hold:
+            raise SpecError(
+                f"{owner}, whose input lasts {before.form.hold} steps: they overlap; expected at least {safe} steps, the safe gap of {memory.name} from {before.gap_name} to {after.gap_name}."
+            )
+        if gap < safe and not protocol.unsafe_gaps:
+            raise SpecError(
+                f"{owner}; expected at least {safe}, the safe gap of {memory.name} from {before.gap_name} to {after.gap_name} (unsafe gaps can be studied with --unsafe-gaps, or unsafe_gaps = true in the protocol)."
+            )
+    return planned
+
+
+def events_of(memory: MemoryModel, planned: PlannedOperation) -> tuple[tuple[int, str, int], ...]:
+    """Return the input spikes (step, population, unit) of one operation."""
+    events = []
+    for role in planned.form.given:
+        view = memory.role(role).input
+        for step in range(planned.form.hold):
+            events += [(planned.operation.at + step, view.population, view.start + unit) for unit in getattr(planned.operation, role)]
+    return tuple(events)
+
+
+def lower_memory(memory: MemoryModel, protocol: Protocol, seed: int = 0) -> Program:
+    """Return the Program that performs ``protocol`` on ``memory``."""
+    planned = plan(memory, protocol)
+    events = tuple(event for p in planned for event in events_of(memory, p))
+    ends = [p.operation.at for p in planned[1:]] + [protocol.n_steps]
+    frozen = tuple((p.operation.at, end) for p, end in zip(planned, ends, strict=True) if not p.form.plastic) if planned else ()
+    return lower(memory.network, dt=memory.dt, n_steps=protocol.n_steps, seed=seed, drive=Drive(events, frozen))

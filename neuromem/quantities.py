@@ -1,0 +1,115 @@
+"""Units: ms, mV, nA, nF, Hz, as in PyNN; and the one place where a time becomes a whole step.
+
+A quantity is a plain number in the unit of its name. ``RANGES`` holds, for every named
+quantity, its unit and the range outside of which the value is taken for a mistake of unit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuromem.errors import SpecError
+
+# A time within this fraction of a whole step is that step: it absorbs the rounding of
+# decimal literals (relative error of one division of doubles is 2**-52, and delays are
+# below 1e6 steps), and is far below any meant fraction of a step.
+STEP_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Range:
+    """Unit of a quantity, and the values that it may take: ``low < x <= high`` or ``low <= x``."""
+
+    unit: str
+    low: float
+    high: float
+    open_low: bool = False
+
+    def __str__(self) -> str:
+        return f"{'above' if self.open_low else 'at least'} {self.low:g} and at most {self.high:g} {self.unit}"
+
+    def holds(self, values: np.ndarray) -> np.ndarray:
+        """Return, for each value, whether it lies in the range (False for NaN)."""
+        above = values > self.low if self.open_low else values >= self.low
+        inside: np.ndarray = above & (values <= self.high)
+        return inside
+
+
+RANGES: dict[str, Range] = {
+    "dt": Range("ms", 0.0, 1e3, open_low=True),
+    "tau_m": Range("ms", 0.0, 1e6, open_low=True),
+    "tau_syn_E": Range("ms", 0.0, 1e6, open_low=True),
+    "tau_syn_I": Range("ms", 0.0, 1e6, open_low=True),
+    "tau_plus": Range("ms", 0.0, 1e6, open_low=True),
+    "tau_minus": Range("ms", 0.0, 1e6, open_low=True),
+    "tau_refrac": Range("ms", 0.0, 1e6),
+    "cm": Range("nF", 0.0, 1e3, open_low=True),
+    "v_rest": Range("mV", -1e3, 1e3),
+    "v_reset": Range("mV", -1e3, 1e3),
+    "v_thresh": Range("mV", -1e3, 1e3),
+    "v": Range("mV", -1e4, 1e4),
+    "i_offset": Range("nA", -1e6, 1e6),
+    "isyn_exc": Range("nA", 0.0, 1e9),
+    "isyn_inh": Range("nA", 0.0, 1e9),
+    "weight": Range("nA", 0.0, 1e9),
+    "w_min": Range("nA", 0.0, 1e9),
+    "w_max": Range("nA", 0.0, 1e9),
+    "A_plus": Range("nA, or a fraction with the multiplicative rule", 0.0, 1e9),
+    "A_minus": Range("nA, or a fraction with the multiplicative rule", 0.0, 1e9),
+    "delay": Range("ms", 0.0, 1e6, open_low=True),
+    "rate": Range("Hz", 0.0, 1e6),
+    "start": Range("ms", 0.0, 1e12),
+    "duration": Range("ms", 0.0, float("inf")),
+}
+
+
+def check_range(name: str, values: float | Sequence[float] | np.ndarray, owner: str) -> None:
+    """Raise ``SpecError`` when a value of the quantity ``name`` is outside of its range or not finite."""
+    allowed = RANGES[name]
+    array = np.asarray(values, dtype=np.float64)
+    good = allowed.holds(array)
+    if bool(np.all(good)):
+        return
+    bad = np.atleast_1d(array)[~np.atleast_1d(good)]
+    where = ""
+    if array.ndim:
+        where = f" (entry {int(np.flatnonzero(~good)[0])} of {array.size})"
+    raise SpecError(f"{owner}: {name} = {bad[0]:g} {allowed.unit.split(',')[0]}{where}; expected {allowed}.")
+
+
+def steps_of(time: float, dt: float, name: str, owner: str, minimum: int = 0) -> int:
+    """Return ``time / dt`` as a whole number of steps.
+
+    ``time`` and ``dt`` are in ms. Raises ``SpecError``, naming the nearest valid times, when
+    ``time`` is no whole number of steps or fewer than ``minimum`` of them.
+    """
+    if not math.isfinite(time):
+        raise SpecError(f"{owner}: {name} = {time} ms; expected a finite time.")
+    exact = time / dt
+    steps = round(exact)
+    if abs(exact - steps) > STEP_TOLERANCE * max(1.0, abs(exact)):
+        low, high = math.floor(exact), math.ceil(exact)
+        near = [s for s in (low, high) if s >= minimum] or [minimum]
+        text = " and ".join(f"{s * dt:.12g}" for s in near)
+        raise SpecError(
+            f"{owner}: {name} = {time:g} ms is not a whole number of {dt:g} ms steps; nearest {'are' if len(near) > 1 else 'is'} {text} ms."
+        )
+    if steps < minimum:
+        raise SpecError(
+            f"{owner}: {name} = {time:g} ms is {steps} steps of {dt:g} ms; expected at least {minimum} "
+            f"({minimum * dt:.12g} ms), because a spike cannot arrive in the step that sends it."
+            if name == "delay"
+            else f"{owner}: {name} = {time:g} ms is {steps} steps of {dt:g} ms; expected at least {minimum}."
+        )
+    return int(steps)
+
+
+def steps_covering(time: float, dt: float) -> int:
+    """Return the least number of whole steps that covers ``time``: ``ceil(time / dt)``."""
+    exact = time / dt
+    near = round(exact)
+    return int(near if abs(exact - near) <= STEP_TOLERANCE * max(1.0, abs(exact)) else math.ceil(exact))

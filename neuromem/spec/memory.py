@@ -1,0 +1,105 @@
+"""A memory: a network plus named roles and the form of its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, get_args
+
+from neuromem.errors import SpecError, listing
+from neuromem.patterns import Pattern
+from neuromem.spec.network import Network
+from neuromem.spec.population import View
+from neuromem.spec.protocol import Kind, Operation
+
+
+class Ideal(Protocol):
+    """A perfect memory, which tells what each operation should answer (role -> pattern)."""
+
+    def holds(self, cue: Pattern) -> bool: ...
+    def store(self, cue: Pattern, content: Pattern) -> dict[str, Pattern]: ...
+    def recall(self, cue: Pattern | None = None, content: Pattern | None = None) -> dict[str, Pattern]: ...
+    def forget(self, cue: Pattern) -> dict[str, Pattern]: ...
+
+
+RoleName = Literal["cue", "content"]
+
+
+@dataclass(frozen=True)
+class Role:
+    """Where a pattern enters the network and where it is read: two views of one size."""
+
+    name: RoleName
+    input: View
+    readout: View
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(RoleName):
+            raise SpecError(f"Role {self.name!r}; expected 'cue' or 'content'.")
+        if self.input.size != self.readout.size:
+            raise SpecError(f"Role {self.name!r}: input of {self.input.size} units, readout of {self.readout.size}; expected equal sizes.")
+
+    @property
+    def size(self) -> int:
+        """Number of units of the pattern."""
+        return self.input.size
+
+
+@dataclass(frozen=True)
+class OperationForm:
+    """How one operation looks to the network; all times are steps after its first input step.
+
+    ``given``: the roles whose patterns are presented, for ``hold`` steps. ``answers``: the
+    roles that are read, ``answer_at`` steps after the first input. ``n_steps``: when all that
+    the operation causes has come out. ``plastic``: whether weights may change meanwhile.
+    """
+
+    name: str
+    kind: Kind
+    given: tuple[RoleName, ...]
+    hold: int
+    answers: tuple[RoleName, ...]
+    answer_at: int
+    n_steps: int
+    plastic: bool = True
+
+
+@dataclass(frozen=True)
+class MemoryModel:
+    """A memory, equal by value.
+
+    ``gaps`` maps (form before, form after) to the least number of steps between their first
+    inputs that is safe; the form ``overwrite`` stands for a store on a cue that is in use.
+    ``reference`` is a DOI or arXiv id.
+    """
+
+    name: str
+    network: Network
+    dt: float
+    roles: tuple[Role, ...]
+    forms: tuple[OperationForm, ...]
+    ideal: Callable[[], Ideal]
+    gaps: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    title: str = ""
+    reference: str = ""
+
+    def role(self, name: str) -> Role:
+        """Return the role called ``name``."""
+        for role in self.roles:
+            if role.name == name:
+                return role
+        raise SpecError(f"{self.name}: no role {name!r}; it has {listing(r.name for r in self.roles)}.")
+
+    def form(self, operation: Operation) -> OperationForm:
+        """Return the form of ``operation``, from its kind and the roles that it gives."""
+        given = operation.given
+        for form in self.forms:
+            if form.kind == operation.kind and set(form.given) == set(given):
+                return form
+        known = "; ".join(f"{f.kind} with {' and '.join(f.given)}" for f in self.forms)
+        raise SpecError(f"{operation}: {self.name} has no {operation.kind} with {' and '.join(given) or 'nothing'}; it has: {known}.")
+
+    def safe_gap(self, before: str, after: str) -> int:
+        """Return the least safe number of steps between the first inputs of two forms, by name."""
+        return self.gaps.get((before, after), 1)

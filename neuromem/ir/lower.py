@@ -41,7 +41,7 @@ class Drive:
     frozen: tuple[tuple[int, int], ...] = field(default=())
 
 
-def lower(network: Network, *, dt: float, n_steps: int, seed: int = 0, drive: Drive = Drive()) -> Program:  # noqa: B008 (frozen)
+def lower(network: Network, *, dt: float, n_steps: int, seed: int = 0, drive: Drive = Drive()) -> Program:
     """Return the Program of ``network`` on a grid of ``dt`` ms, for ``n_steps`` steps.
 
     Raises ``SpecError`` when the network is wrong. Random parameters, connections and Poisson

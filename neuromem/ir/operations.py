@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 from neuromem.errors import SpecError
@@ -47,7 +48,7 @@ def plan(memory: MemoryModel, protocol: Protocol) -> tuple[PlannedOperation, ...
     """
     ideal = memory.ideal()
     planned = tuple(plan_operation(memory, operation, ideal) for operation in protocol.operations)
-    for before, after in zip(planned, planned[1:], strict=False):
+    for before, after in itertools.pairwise(planned):
         gap = after.operation.at - before.operation.at
         safe = memory.safe_gap(before.gap_name, after.gap_name)
         owner = f"Protocol {protocol.name!r}: {after.operation} begins {gap} steps after {before.operation}"

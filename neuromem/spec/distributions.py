@@ -50,7 +50,7 @@ def quantity(value: object, owner: str, name: str) -> Quantity:
     """Return ``value`` as a float, a read-only float64 vector, or the distribution itself."""
     if isinstance(value, RandomDistribution):
         return value
-    if isinstance(value, bool) or isinstance(value, str) or value is None:
+    if isinstance(value, (bool, str)) or value is None:
         raise SpecError(f"{owner}: {name} = {value!r}; expected a number, a sequence of numbers or a RandomDistribution.")
     try:
         array = frozen_array(value)

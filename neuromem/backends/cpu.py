@@ -1,0 +1,161 @@
+"""The cpu backend: our compiled kernels, one network or many replicas of it, on all cores."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+import numba
+import numpy as np
+
+from neuromem.backends.base import Backend, Simulation, Support
+from neuromem.backends.layout import PlasticLayout, initial_state, static_arrays
+from neuromem.errors import SpecError
+from neuromem.ir.program import Program, Schedule
+from neuromem.kernels import spiking as k
+
+VARIABLES = {"v": 0, "isyn_exc": 1, "isyn_inh": 2}
+
+# Spikes of one replica that a call's buffer holds beyond the one step that it must hold.
+SPIKE_BUFFER = 4096
+
+
+class CpuSimulation(Simulation):
+    """A Program as kernel arrays; see ``neuromem.kernels.spiking`` for what they hold."""
+
+    backend: ClassVar[str] = "cpu"
+
+    def __init__(self, program: Program, threads: int) -> None:
+        super().__init__(program)
+        self.threads = min(threads, program.batch)
+        self.layout = PlasticLayout(program)
+        self.cells = k.Cells(**{name: np.ascontiguousarray(getattr(program.coefficients, name)) for name in k.Cells._fields})
+        rows = max(a.shape[0] for a in self.cells)
+        self.cells = k.Cells(*(np.ascontiguousarray(np.broadcast_to(a, (rows, program.cells.n))) for a in self.cells))
+        self.static = static_arrays(program)
+        self.state = initial_state(program, self.layout)
+        self.keep = np.zeros(program.n_units, np.uint8)
+        rows_of_probes, self.columns = [], {}
+        width = 0
+        for probe in program.probes:
+            if probe.variable == "spikes":
+                self.keep[probe.first : probe.first + probe.size] = 1
+            else:
+                rows_of_probes.append((VARIABLES[probe.variable], probe.first - program.n_sources, probe.size, width))
+                self.columns[probe.population, probe.variable] = slice(width, width + probe.size)
+                width += probe.size
+        self.probe = np.array(rows_of_probes, np.int64).reshape(-1, 4)
+        self.width = width
+        self._out_step = np.empty((program.batch, program.n_units + SPIKE_BUFFER), np.int64)
+        self._out_unit = np.empty(self._out_step.shape, np.int64)
+        self.recorded_spikes: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.recorded_states: list[np.ndarray] = []
+
+    def advance(self, schedule: Schedule) -> None:
+        """See ``Simulation.advance``."""
+        batch = self.program.batch
+        pointer = np.searchsorted(schedule.replica, np.arange(batch + 1))
+        drive = k.Drive(pointer, schedule.step, schedule.unit, schedule.plastic)
+        out = k.Output(
+            np.zeros(batch, np.int64),
+            pointer[:-1].copy(),
+            np.zeros(batch, np.int64),
+            self._out_step,
+            self._out_unit,
+            self.probe,
+            np.empty((batch, schedule.n_steps if self.width else 0, self.width)),
+            self.keep,
+        )
+        while True:
+            self._call(drive, out)
+            self._take_spikes(out)
+            if out.done.min(initial=schedule.n_steps) >= schedule.n_steps:
+                break
+        if self.width:
+            self.recorded_states.append(out.states)
+        self.step += schedule.n_steps
+
+    def _call(self, drive: k.Drive, out: k.Output) -> None:
+        batch, fixed = (
+            self.program.batch,
+            (self.cells, self.static, self.layout.arrays, self.state, drive, out, self.program.n_sources, self.step),
+        )
+        if self.threads == 1:
+            k.advance(*fixed, 0, batch)
+            return
+        bounds = np.linspace(0, batch, self.threads + 1).astype(int).tolist()
+        with ThreadPoolExecutor(self.threads) as pool:
+            for future in [pool.submit(k.advance, *fixed, a, b) for a, b in itertools.pairwise(bounds)]:
+                future.result()
+
+    def _take_spikes(self, out: k.Output) -> None:
+        counts = out.n_spikes
+        if counts.any():
+            used = np.arange(out.step.shape[1]) < counts[:, None] if counts.size > 1 else np.s_[0, : counts[0]]
+            self.recorded_spikes.append((np.repeat(np.arange(counts.size), counts), out.step[used].copy(), out.unit[used].copy()))
+        counts[:] = 0
+
+    def spikes(self, since: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See ``Simulation.spikes``."""
+        parts = []
+        for part in reversed(self.recorded_spikes):  # parts are in the order of time, so old ones need no look
+            if self.program.batch == 1 and part[1][-1] < since:
+                break
+            parts.append(part)
+        if not parts:
+            empty = np.empty(0, np.int64)
+            return empty, empty, empty
+        replica, step, unit = parts[0] if len(parts) == 1 else (np.concatenate(column) for column in zip(*parts[::-1], strict=True))
+        if since:
+            late = step >= since
+            replica, step, unit = replica[late], step[late], unit[late]
+        if self.program.batch == 1:
+            return replica, step, unit
+        order = np.argsort(replica, kind="stable")  # within a replica they are sorted as they came
+        return replica[order], step[order], unit[order]
+
+    def states(self) -> dict[tuple[str, str], np.ndarray]:
+        """See ``Simulation.states``."""
+        empty = np.empty((self.program.batch, 0, self.width))
+        joined = np.concatenate([empty, *self.recorded_states], axis=1)
+        return {key: joined[:, :, columns].copy() for key, columns in self.columns.items()}
+
+    def weights(self, projection: str) -> np.ndarray:
+        """See ``Simulation.weights``."""
+        table = next(p for p in self.program.projections if p.name == projection)
+        if table.plasticity is None:
+            return np.array(np.broadcast_to(table.weight, (self.program.batch, table.n_synapses)))
+        order, first = self.layout.order[projection], self.layout.first[projection]
+        listed = np.empty((self.program.batch, table.n_synapses))
+        listed[:, order] = self.state.weight[:, first : first + table.n_synapses]
+        return listed
+
+    def _state_arrays(self) -> dict[str, Any]:
+        arrays: dict[str, Any] = {name: array.copy() for name, array in self.state._asdict().items()}
+        return arrays | {"recorded_spikes": list(self.recorded_spikes), "recorded_states": list(self.recorded_states)}
+
+    def _load_arrays(self, arrays: Mapping[str, Any]) -> None:
+        self.state = k.State(**{name: arrays[name].copy() for name in k.State._fields})
+        self.recorded_spikes, self.recorded_states = list(arrays["recorded_spikes"]), list(arrays["recorded_states"])
+
+
+class CpuBackend(Backend):
+    """Our compiled kernels; ``threads`` (default: all usable cores) share the replicas of a batch."""
+
+    name: ClassVar[str] = "cpu"
+    support = Support()
+
+    def __init__(self, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise SpecError(f"backend 'cpu': threads = {threads}; expected at least 1.")
+        self.threads = threads or len(os.sched_getaffinity(0))
+
+    def _build(self, program: Program) -> Simulation:
+        return CpuSimulation(program, self.threads)
+
+    def versions(self) -> dict[str, str]:
+        """See ``Backend.versions``."""
+        return {"numpy": np.__version__, "numba": numba.__version__}

@@ -118,7 +118,7 @@ def initial_state(program: Program, layout: PlasticLayout) -> k.State:
     batch, n = program.batch, program.cells.n
 
     def wide(name: str) -> np.ndarray:
-        return np.array(np.broadcast_to(program.cells.initial[name], (batch, n)))
+        return np.broadcast_to(program.cells.initial[name], (batch, n)).copy(order="C")
 
     return k.State(
         v=wide("v"),

@@ -19,6 +19,9 @@ from numba import njit
 
 NEVER = -(1 << 40)
 
+# Parts of ``advance``: inlined, because a call would pass every array of every tuple on the stack.
+_kernel = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+
 
 class Cells(NamedTuple):
     """Coefficients of one step, each of shape (R, n); see ``neuromem.ir.program.Coefficients``."""
@@ -130,56 +133,54 @@ class Output(NamedTuple):
     keep: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _deliver_and_integrate(cells, row, v, isyn_exc, isyn_inh, until, arriving_exc, arriving_inh, spiked, t):  # type: ignore[no-untyped-def]
-    v_rest, v_thresh, keep, drift = cells.v_rest[row], cells.v_thresh[row], cells.keep[row], cells.drift[row]
-    gain_exc, gain_inh = cells.gain_exc[row], cells.gain_inh[row]
-    scale_exc, scale_inh = cells.scale_exc[row], cells.scale_inh[row]
-    decay_exc, decay_inh = cells.decay_exc[row], cells.decay_inh[row]
+# One loop for each array that is written: LLVM vectorises loops over few arrays, where it need
+# prove little about overlaps (4x faster on 71 neurons than one loop over all).
+@_kernel
+def _deliver(isyn, scale, arriving):  # type: ignore[no-untyped-def]
+    for i in range(isyn.size):
+        isyn[i] += scale[i] * arriving[i]
+        arriving[i] = 0.0
+
+
+@_kernel
+def _move(moved, v, isyn_exc, isyn_inh, v_rest, keep, gain_exc, gain_inh, drift):  # type: ignore[no-untyped-def]
     for i in range(v.size):
-        exc = isyn_exc[i] + scale_exc[i] * arriving_exc[i]
-        inh = isyn_inh[i] + scale_inh[i] * arriving_inh[i]
-        moved = v_rest[i] + keep[i] * (v[i] - v_rest[i]) + gain_exc[i] * exc - gain_inh[i] * inh + drift[i]
-        value = moved if until[i] < t else v[i]
+        moved[i] = v_rest[i] + keep[i] * (v[i] - v_rest[i]) + gain_exc[i] * isyn_exc[i] - gain_inh[i] * isyn_inh[i] + drift[i]
+
+
+@_kernel
+def _decay(isyn, decay):  # type: ignore[no-untyped-def]
+    for i in range(isyn.size):
+        isyn[i] *= decay[i]
+
+
+@_kernel
+def _threshold(v, moved, until, v_thresh, spiked, t):  # type: ignore[no-untyped-def]
+    for i in range(v.size):
+        value = moved[i] if until[i] < t else v[i]
         v[i] = value
-        isyn_exc[i] = exc * decay_exc[i]
-        isyn_inh[i] = inh * decay_inh[i]
-        arriving_exc[i] = 0.0
-        arriving_inh[i] = 0.0
         spiked[i] = value >= v_thresh[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _collect_spikes(spiked, words, n_sources, fired, count):  # type: ignore[no-untyped-def]
-    """Append the neurons that spiked to ``fired``; ``words`` are the bytes of ``spiked``, eight at a time."""
-    for w in range(words.size):
-        if words[w] != 0:
-            for i in range(8 * w, 8 * w + 8):
-                if spiked[i]:
-                    fired[count] = n_sources + i
-                    count += 1
-    return count
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@_kernel
 def _left(decay, at, size, steps):  # type: ignore[no-untyped-def]
     """Return what is left of a trace after ``steps`` steps."""
     return decay[at + min(steps, size - 1)]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_kernel
 def _potentiated(w, trace, f, multiplicative):  # type: ignore[no-untyped-def]
     a = f[A_PLUS] * (f[W_MAX] - w) if multiplicative else f[A_PLUS]
     return min(max(w + a * trace, f[W_MIN]), f[W_MAX])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_kernel
 def _depressed(w, trace, f, multiplicative):  # type: ignore[no-untyped-def]
     a = f[A_MINUS] * (w - f[W_MIN]) if multiplicative else f[A_MINUS]
     return min(max(w - a * trace, f[W_MIN]), f[W_MAX])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_kernel
 def _post_arrivals(p, g, f, b, state, t, on):  # type: ignore[no-untyped-def]
     """Potentiate the synapses at which a post spike arrives now, and count it in the post traces."""
     deferred = g[DEFERRED] == 1
@@ -210,7 +211,7 @@ def _post_arrivals(p, g, f, b, state, t, on):  # type: ignore[no-untyped-def]
             t_arrival[a] = t
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_kernel
 def _pre_spikes_by_event(p, g, f, b, u, state, t, on):  # type: ignore[no-untyped-def]
     """Depress the synapses of pre unit ``u``, which spikes now."""
     weight, pending = state.weight[b], state.pending[b]
@@ -230,7 +231,7 @@ def _pre_spikes_by_event(p, g, f, b, u, state, t, on):  # type: ignore[no-untype
                 pending[s] = weight[s]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_kernel
 def _remember_post(p, g, b, state, t):  # type: ignore[no-untyped-def]
     """Shift the spikes of this step into the histories of their cells."""
     slot = t % state.fired.shape[1]
@@ -250,7 +251,7 @@ def _remember_post(p, g, b, state, t):  # type: ignore[no-untyped-def]
         past_trace[last] = trace
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_kernel
 def _pre_spikes_from_history(p, g, f, b, u, state, t):  # type: ignore[no-untyped-def]
     """Apply the remembered post arrivals since the last spike of pre unit ``u``, which spikes now, then depress."""
     weight, past_step, past_trace = state.weight[b], state.past_step[b], state.past_trace[b]
@@ -275,7 +276,7 @@ def _pre_spikes_from_history(p, g, f, b, u, state, t):  # type: ignore[no-untype
             weight[s] = w if depression < 0.0 else _depressed(w, depression, f, multiplicative)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_kernel
 def _learn(p, b, state, t, on):  # type: ignore[no-untyped-def]
     slot = t % state.fired.shape[1]
     for j in range(p.ints.shape[0]):
@@ -297,13 +298,13 @@ def _learn(p, b, state, t, on):  # type: ignore[no-untyped-def]
             state.t_pre[b, i] = t
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_kernel
 def _add(arriving, target, weight):  # type: ignore[no-untyped-def]
     for s in range(target.size):
         arriving[target[s]] += weight[s]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@_kernel
 def _send(static, p, b, state, t):  # type: ignore[no-untyped-def]
     slot = t % state.fired.shape[1]
     n_slots = state.arriving.shape[1]
@@ -328,8 +329,8 @@ def _send(static, p, b, state, t):  # type: ignore[no-untyped-def]
                     _add(state.arriving[b, (t + p.delays[g[DELAY_AT] + k]) % n_slots], p.target[first:last], learned[first:last])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _record(out, b, s, n_fired, fired, v, isyn_exc, isyn_inh, t):  # type: ignore[no-untyped-def]
+@_kernel
+def _keep_spikes(out, b, n_fired, fired, t):  # type: ignore[no-untyped-def]
     count = out.n_spikes[b]
     for n in range(n_fired):
         if out.keep[fired[n]]:
@@ -337,6 +338,10 @@ def _record(out, b, s, n_fired, fired, v, isyn_exc, isyn_inh, t):  # type: ignor
             out.unit[b, count] = fired[n]
             count += 1
     out.n_spikes[b] = count
+
+
+@_kernel
+def _keep_states(out, b, s, v, isyn_exc, isyn_inh):  # type: ignore[no-untyped-def]
     for j in range(out.probe.shape[0]):
         variable, first, size, column = out.probe[j]
         source = v if variable == 0 else (isyn_exc if variable == 1 else isyn_inh)
@@ -357,35 +362,48 @@ def advance(cells, static, plastic, state, drive, out, n_sources, t_start, b_fir
     n_slots, n_past = state.arriving.shape[1], state.fired.shape[1]
     words = np.zeros((n + 7) // 8, np.uint64)
     spiked = words.view(np.uint8)
+    moved = np.empty(n)
     for b in range(b_first, b_last):
         row = b if cells.v_rest.shape[0] > 1 else 0
         v, isyn_exc, isyn_inh, until = state.v[b], state.isyn_exc[b], state.isyn_inh[b], state.refractory_until[b]
-        v_reset, refractory = cells.v_reset[row], cells.refractory[row]
+        v_rest, v_reset, v_thresh, refractory = cells.v_rest[row], cells.v_reset[row], cells.v_thresh[row], cells.refractory[row]
+        keep, gain_exc, gain_inh, drift = cells.keep[row], cells.gain_exc[row], cells.gain_inh[row], cells.drift[row]
+        scale_exc, scale_inh, decay_exc, decay_inh = cells.scale_exc[row], cells.scale_inh[row], cells.decay_exc[row], cells.decay_inh[row]
+        fired_ring, n_fired, arriving_ring = state.fired[b], state.n_fired[b], state.arriving[b]
         cursor = out.cursor[b]
         s = out.done[b]
         while s < n_steps and out.n_spikes[b] + n_units <= out.step.shape[1]:
             t = t_start + s
             slot = t % n_past
-            fired = state.fired[b, slot]
             count = 0
             while cursor < drive.pointer[b + 1] and drive.step[cursor] == s:
-                fired[count] = drive.unit[cursor]
+                fired_ring[slot, count] = drive.unit[cursor]
                 count += 1
                 cursor += 1
             if n > 0:
-                arriving = state.arriving[b, t % n_slots]
-                _deliver_and_integrate(cells, row, v, isyn_exc, isyn_inh, until, arriving[:n], arriving[n:], spiked[:n], t)
-                n_before = count
-                count = _collect_spikes(spiked, words, n_sources, fired, count)
-                for j in range(n_before, count):
-                    i = fired[j] - n_sources
-                    v[i] = v_reset[i]
-                    until[i] = t + refractory[i]
-            state.n_fired[b, slot] = count
-            _learn(plastic, b, state, t, drive.plastic[s] != 0)
+                arriving = arriving_ring[t % n_slots]
+                _deliver(isyn_exc, scale_exc, arriving[:n])
+                _deliver(isyn_inh, scale_inh, arriving[n:])
+                _move(moved, v, isyn_exc, isyn_inh, v_rest, keep, gain_exc, gain_inh, drift)
+                _decay(isyn_exc, decay_exc)
+                _decay(isyn_inh, decay_inh)
+                _threshold(v, moved, until, v_thresh, spiked, t)
+                for w in range(words.size):
+                    if words[w] != 0:
+                        for i in range(8 * w, min(8 * w + 8, n)):
+                            if spiked[i]:
+                                fired_ring[slot, count] = n_sources + i
+                                count += 1
+                                v[i] = v_reset[i]
+                                until[i] = t + refractory[i]
+            n_fired[slot] = count
+            if plastic.ints.shape[0] > 0:
+                _learn(plastic, b, state, t, drive.plastic[s] != 0)
             if count > 0:
                 _send(static, plastic, b, state, t)
-            _record(out, b, s, count, fired, v, isyn_exc, isyn_inh, t)
+                _keep_spikes(out, b, count, fired_ring[slot], t)
+            if out.probe.shape[0] > 0:
+                _keep_states(out, b, s, v, isyn_exc, isyn_inh)
             s += 1
         out.cursor[b] = cursor
         out.done[b] = s

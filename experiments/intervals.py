@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 CONFIDENCE = 0.95
 
@@ -20,18 +21,16 @@ def binomial_interval(wrong: int, of: int, confidence: float = CONFIDENCE) -> tu
 def _at_most(k: int, n: int, p: float) -> float:
     """Return P(X <= k) for X binomial with 0 < p < 1."""
     constant = math.lgamma(n + 1)
-    logs = (
-        constant - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * math.log(p) + (n - i) * math.log1p(-p) for i in range(k + 1)
-    )
+    logs = (constant - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * math.log(p) + (n - i) * math.log1p(-p) for i in range(k + 1))
     return math.fsum(math.exp(x) for x in logs)
 
 
-def _solve(rising: object) -> float:
+def _solve(rising: Callable[[float], float]) -> float:
     """Return the root of a function that rises over (0, 1), by bisection to the last bits of a double."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        if rising(middle) > 0:  # type: ignore[operator]
+        if rising(middle) > 0:
             high = middle
         else:
             low = middle

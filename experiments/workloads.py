@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from neuromem.patterns import random_pattern
@@ -48,3 +50,12 @@ def _random_recall(rng: np.random.Generator, at: int, n_cues: int, n_content: in
     if rng.random() < 0.5:
         return recall(at, cue=(int(rng.integers(n_cues)),))
     return recall(at, content=random_pattern(n_content, bits_queried, rng))
+
+
+def retimed(protocol: Protocol, after_store: int, after_recall: int) -> Protocol:
+    """Return the same operations, each following the one before as soon as its kind allows."""
+    at, operations = 1, []
+    for operation in protocol.operations:
+        operations.append(replace(operation, at=at))
+        at += after_store if operation.kind == "store" else after_recall
+    return Protocol(f"{protocol.name}, retimed", tuple(operations), n_steps=at + 10, unsafe_gaps=True)

@@ -1,0 +1,31 @@
+"""A simulator for neuromorphic and associative memories: define once, run on engines that agree."""
+
+from neuromem import models  # type: ignore[attr-defined]  # the folder models/ of the repository, where mypy does not look
+from neuromem.api import (
+    InterruptedRun,
+    RunResult,
+    StoredRun,
+    build,
+    check,
+    load_model,
+    load_protocol,
+    lower,
+    open_run,
+    run,
+    save_run,
+)
+
+__all__ = [
+    "InterruptedRun",
+    "RunResult",
+    "StoredRun",
+    "build",
+    "check",
+    "load_model",
+    "load_protocol",
+    "lower",
+    "models",
+    "open_run",
+    "run",
+    "save_run",
+]

@@ -1,0 +1,163 @@
+"""Event-driven propagation with delays: synaptic events per second, ours and Brian2's C++ program.
+
+Poisson sources drive neurons through static synapses with K targets each and delays of 0.1 to
+1.5 ms, too weak to make a neuron fire. The time of the same network without synapses is taken
+off. The Brian2 program is written by hand, as leanly as Brian2 allows (one shared weight, one
+delay for each synapse), with Brian2's own compiler flags.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.timing import Spread, interleaved
+from neuromem.backends import load_backend
+from neuromem.ir import lower
+from neuromem.ir.program import Program
+from neuromem.spec import (
+    FixedNumberPostConnector,
+    IFCurrExp,
+    Network,
+    Population,
+    Projection,
+    RandomDistribution,
+    SpikeSourcePoisson,
+    StaticSynapse,
+)
+
+DT = 0.1
+
+
+def network(n: int, k: int, rate: float) -> Network:
+    """Return n Poisson sources and n neurons, with ``k`` synapses for each source (none for k = 0)."""
+    cell = IFCurrExp(tau_m=20.0, cm=0.2, v_rest=-60.0, v_reset=-60.0, v_thresh=-50.0, tau_syn_E=5.0)
+    synapse = StaticSynapse(1e-7, RandomDistribution("uniform", 0.1, 1.5))
+    projections = (Projection("source", "target", FixedNumberPostConnector(k), synapse),) if k else ()
+    return Network((Population("source", n, SpikeSourcePoisson(rate)), Population("target", n, cell)), projections)
+
+
+def ours(program: Program) -> Callable[[], float]:
+    """Return a contestant that runs the program on ``cpu``, on one thread."""
+    simulation = load_backend("cpu", threads=1).build(program)
+
+    def run() -> float:
+        began = time.perf_counter()
+        simulation.advance(program.schedule)
+        return time.perf_counter() - began
+
+    return run
+
+
+class HandWritten:
+    """The same network as a Brian2 C++ program; ``close`` removes it."""
+
+    def __init__(self, program: Program) -> None:
+        import subprocess
+
+        import brian2 as b2
+
+        self.subprocess = subprocess
+        self.folder = tempfile.mkdtemp()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            b2.set_device("cpp_standalone", build_on_run=False, directory=self.folder)
+            b2.prefs.devices.cpp_standalone.openmp_threads = 0
+            clock = b2.Clock(dt=DT * b2.ms)
+            s = program.schedule
+            sources = b2.SpikeGeneratorGroup(program.n_sources, s.unit, s.step * DT * b2.ms, clock=clock)
+            model = "dv/dt = (v_rest - v + 100 * g) / tau_m : 1\ndg/dt = -g / tau_syn : 1"
+            names = {"v_rest": -60.0, "tau_m": 20 * b2.ms, "tau_syn": 5 * b2.ms}
+            neurons = b2.NeuronGroup(
+                program.cells.n, model, threshold="v > -50", reset="v = -60", method="exact", namespace=names, clock=clock
+            )
+            neurons.v = -60.0
+            parts = [sources, neurons]
+            for table in program.projections:
+                synapses = b2.Synapses(sources, neurons, on_pre="g_post += 1e-7", namespace={}, clock=clock)
+                synapses.connect(i=table.pre, j=table.post - program.n_sources)
+                synapses.delay = table.delay * DT * b2.ms
+                parts.append(synapses)
+            b2.Network(*parts).run(program.n_steps * DT * b2.ms, namespace={})
+            b2.device.build(directory=self.folder, compile=True, run=False, with_output=False)
+            b2.device.reinit()
+            b2.devices.reset_device()
+
+    def __call__(self) -> float:
+        """Run it and return the seconds that Brian2 counted."""
+        self.subprocess.run([f"{self.folder}/main"], cwd=self.folder, check=True, capture_output=True)
+        return float(Path(self.folder, "results", "last_run_info.txt").read_text().split()[0])
+
+    def close(self) -> None:
+        """Remove the program."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def events_per_second(with_synapses: Spread, without: Spread, events: int) -> np.ndarray:
+    """Return synaptic events per second of every round."""
+    return events / (np.array(with_synapses.seconds) - np.array(without.seconds))
+
+
+def propagation(rounds: int) -> None:
+    """Print events per second at N = 1e4, K = 1000, beside Brian2; then our cost against N, K and rate."""
+    n, k, rate = 10_000, 1000, 10.0
+    full, bare = lower(network(n, k, rate), dt=DT, n_steps=2000), lower(network(n, 0, rate), dt=DT, n_steps=2000)
+    events = full.schedule.step.size * k
+    theirs, theirs_bare = HandWritten(full), HandWritten(bare)
+    taken = interleaved({"cpu": ours(full), "cpu bare": ours(bare), "brian2": theirs, "brian2 bare": theirs_bare}, rounds)
+    theirs.close()
+    theirs_bare.close()
+    mine, other = (events_per_second(taken[name], taken[f"{name} bare"], events) for name in ("cpu", "brian2"))
+    print(f"\n## propagation, N = {n}, K = {k}, {rate:g} Hz, delays 0.1..1.5 ms: million synaptic events per second, one thread")
+    for name, values in (("cpu", mine), ("brian2 cpp_standalone", other)):
+        print(f"  {name:28s} {np.median(values) / 1e6:.4g} ({values.min() / 1e6:.4g} .. {values.max() / 1e6:.4g})")
+    print(f"  ratio                        {np.median(mine / other):.3g}x")
+    print("  cpu, ns per synaptic event:")
+    costs = []
+    for n, k, rate in (
+        (1000, 100, 10.0),
+        (1000, 1000, 10.0),
+        (10_000, 100, 10.0),
+        (10_000, 1000, 1.0),
+        (10_000, 1000, 10.0),
+        (10_000, 1000, 100.0),
+        (100_000, 100, 10.0),
+    ):
+        full, bare = lower(network(n, k, rate), dt=DT, n_steps=1000), lower(network(n, 0, rate), dt=DT, n_steps=1000)
+        events = max(1, full.schedule.step.size * k)
+        taken = interleaved({"full": ours(full), "bare": ours(bare)}, max(3, rounds))
+        cost = float(np.median((np.array(taken["full"].seconds) - np.array(taken["bare"].seconds)) / events)) * 1e9
+        costs.append((n, k, rate, cost))
+        print(f"    N = {n:6d}  K = {k:4d}  {rate:5g} Hz   {cost:.3g}")
+    draw(costs, Path("out"))
+
+
+def draw(costs: list[tuple[int, int, float, float]], folder: Path) -> None:
+    """Draw the cost of a synaptic event against events per step, a line for each ring buffer size."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    folder.mkdir(exist_ok=True)
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for n in sorted({c[0] for c in costs}):
+        rows = sorted((n * rate * DT * 1e-3 * k, cost, f"K={k}, {rate:g} Hz") for m, k, rate, cost in costs if m == n)
+        axes.plot([r[0] for r in rows], [r[1] for r in rows], "o-", label=f"N = {n:,}")
+        for x, y, text in rows:
+            axes.annotate(text, (x, y), textcoords="offset points", xytext=(4, 5), fontsize=7)
+    axes.set(
+        xscale="log",
+        xlabel="synaptic events per step",
+        ylabel="ns per synaptic event",
+        ylim=(0, None),
+        title="cpu: cost of a synaptic event, one thread",
+    )
+    axes.legend(frameon=False)
+    FigureCanvasAgg(figure).print_png(folder / "propagation.png")
+    print(f"  drawn: {folder / 'propagation.png'}")

@@ -1,0 +1,45 @@
+"""``neuromem compare``: one protocol on all available backends, and whether they agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neuromem.cli import options
+from neuromem.cli.outputs import check_picture
+from neuromem.cli.request import engine, read_request
+
+ENGINES = "reference,cpu,brian2:numpy,brian2:cython,brian2:cpp_standalone"
+
+
+def compare(
+    model: options.Model,
+    protocol: options.ProtocolName = None,
+    set_: options.Settings = None,
+    backends: Annotated[
+        str, typer.Option("--backends", metavar="A,B,...", help="What to compare, each as NAME or NAME:CODEGEN.")
+    ] = ENGINES,
+    seed: options.Seed = 0,
+    figure: Annotated[Path | None, typer.Option("--figure", metavar="FILE.PNG", help="Draw the report (.png, .svg, .pdf).")] = None,
+    force: options.Force = False,
+    unsafe_gaps: options.UnsafeGaps = False,
+) -> None:
+    """Run one protocol on several backends and report the first difference, if any.
+
+    Exit status 1 if a backend that is available differs.
+    """
+    request = read_request(model, set_ or [], protocol, unsafe_gaps)
+    asked_protocol = request.some_protocol()
+    if figure is not None:
+        check_picture(figure, force)
+    from neuromem.analysis.agreement import compare as compare_engines
+    from neuromem.analysis.agreement import draw_agreement
+
+    report = compare_engines(request.memory, asked_protocol, [engine(text) for text in backends.split(",")], seed=seed)
+    print(report.table())
+    if figure is not None:
+        draw_agreement(report, figure)
+    if not report.agree:
+        raise typer.Exit(1)

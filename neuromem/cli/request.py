@@ -1,0 +1,113 @@
+"""From what the user typed to a memory and a protocol."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from neuromem.errors import FileError, SpecError, listing, nearest
+from neuromem.model_files import ModelEntry, find_model
+from neuromem.spec.memory import MemoryModel
+from neuromem.spec.protocol import Protocol, ProtocolRecipe
+
+
+@dataclass(frozen=True)
+class Request:
+    """A memory, and what to do with it; ``protocol`` is None when none is asked for and the model has none."""
+
+    entry: ModelEntry
+    memory: MemoryModel
+    protocol: Protocol | None
+
+    def some_protocol(self) -> Protocol:
+        """Return the protocol; raise ``SpecError`` if there is none."""
+        if self.protocol is None:
+            raise SpecError(f"{self.entry.name}: it has no protocols of its own; expected one as --protocol file.toml.")
+        return self.protocol
+
+
+def read_request(model: str, settings: Sequence[str], protocol: str | None, unsafe_gaps: bool = False) -> Request:
+    """Find the model, build it with the protocol's parameters and then the user's, and build the protocol for it."""
+    entry = find_model(model)
+    given = read_settings(settings)
+    entry.check_parameters(given)
+    if protocol is None and not entry.protocols:
+        return Request(entry, entry.build(**given), None)
+    if protocol is not None and protocol not in entry.protocols and (protocol.endswith(".toml") or "/" in protocol):
+        memory, built = _from_file(entry, given, protocol)
+    else:
+        memory, built = _from_recipe(entry, given, next(iter(entry.protocols)) if protocol is None else protocol)
+    return Request(entry, memory, replace(built, unsafe_gaps=True) if unsafe_gaps else built)
+
+
+def _from_recipe(entry: ModelEntry, given: Mapping[str, Any], name: str) -> tuple[MemoryModel, Protocol]:
+    if name not in entry.protocols:
+        raise SpecError(
+            f"{entry.name}: no protocol {name!r}; expected one of {listing(entry.protocols) or '(it has none)'}, or a .toml file{nearest(name, entry.protocols)}."
+        )
+    recipe = entry.protocols[name]
+    parameters = {**dict(recipe.parameters), **given}
+    memory = entry.build(**parameters)
+    return memory, build_recipe(recipe, {**parameters, **memory.parameters})
+
+
+def build_recipe(recipe: ProtocolRecipe, parameters: Mapping[str, object]) -> Protocol:
+    """Return the recipe's protocol, built with those of the model's parameters that its function takes."""
+    return recipe.build(**{name: parameters[name] for name in inspect.signature(recipe.build).parameters if name in parameters})
+
+
+def _from_file(entry: ModelEntry, given: Mapping[str, Any], path: str) -> tuple[MemoryModel, Protocol]:
+    from neuromem.spec.protocol_file import load_protocol
+
+    file = load_protocol(path)
+    for name in file.parameters:
+        try:
+            entry.check_parameters([name])
+        except SpecError as error:
+            raise FileError(f"{file.where('parameters', name)}: {error}") from None
+    memory = entry.build(**{**file.parameters, **given})
+    return memory, file.for_memory(memory)
+
+
+def read_settings(settings: Sequence[str]) -> dict[str, object]:
+    """Return the values of ``--set key=value``; the last one of a key counts."""
+    values: dict[str, object] = {}
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise SpecError(f"--set {text}: expected KEY=VALUE, such as --set n_cues=8.")
+        values[key.strip()] = read_value(value.strip())
+    return values
+
+
+def read_value(text: str) -> object:
+    """Return the text as a whole number, a number, true, false or none; any other text stays as it is."""
+    words: dict[str, object] = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    if re.fullmatch(r"[+-]?[0-9]+", text):
+        return int(text)
+    try:
+        return float(text) if re.fullmatch(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?", text) else text
+    except ValueError:
+        return text
+
+
+def engine(text: str) -> tuple[str, dict[str, str]]:
+    """Return backend and options of ``name`` or ``name:codegen``."""
+    name, _, codegen = text.strip().partition(":")
+    return name, {"codegen": codegen} if codegen else {}
+
+
+def file_stem(*parts: str) -> str:
+    """Return names joined by ``-``, without what does not belong in a file's name."""
+    return re.sub(r"[^\w.-]+", "_", "-".join(parts))
+
+
+def default_picture(*parts: str) -> Path:
+    """Return the picture's default path, in the current folder."""
+    return Path(file_stem(*parts) + ".png")

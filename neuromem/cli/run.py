@@ -1,0 +1,200 @@
+"""``neuromem run``: a protocol on a memory; the table of its operations, and files on request."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from neuromem.cli import options
+from neuromem.cli.outputs import check_file, check_picture, check_run, write_text
+from neuromem.cli.progress import ProgressBar
+from neuromem.cli.request import default_picture, read_request
+from neuromem.cli.spikes_csv import write_spikes
+from neuromem.cli.table import asked, print_table, rows_of
+from neuromem.errors import NeuromemError
+
+if TYPE_CHECKING:
+    from neuromem.runs.result import RunResult
+    from neuromem.spec.memory import MemoryModel
+    from neuromem.spec.protocol import Protocol
+
+
+def run(
+    model: options.Model,
+    protocol: options.ProtocolName = None,
+    backend: Annotated[str, typer.Option("--backend", help="reference, cpu or brian2.")] = "cpu",
+    codegen: Annotated[
+        str | None, typer.Option("--codegen", metavar="numpy|cython|cpp_standalone", help="How brian2 runs.", show_default=False)
+    ] = None,
+    set_: options.Settings = None,
+    seed: options.Seed = 0,
+    spikes: Annotated[Path | None, typer.Option("--spikes", metavar="FILE.CSV", help="Write step,population,unit of all spikes.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="RUN.ZARR", help="Keep the run.")] = None,
+    raster: Annotated[
+        Path | None,
+        typer.Option("--raster", metavar="FILE.PNG", help="Where to draw the spikes (.png, .svg, .pdf). Default: <model>-<protocol>.png."),
+    ] = None,
+    no_raster: Annotated[bool, typer.Option("--no-raster", help="Draw nothing.")] = False,
+    force: options.Force = False,
+    unsafe_gaps: options.UnsafeGaps = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the table; draw only with --raster.")] = False,
+) -> None:
+    """Run a protocol on a memory and print what each operation came to."""
+    if raster is not None and no_raster:
+        raise typer.BadParameter("--raster and --no-raster are given together; expected one of the two.")
+    request = read_request(model, set_ or [], protocol, unsafe_gaps)
+    asked_protocol = request.some_protocol()
+    _check_outputs(spikes, out, raster, force)
+    if asked_protocol.unsafe_gaps and not as_json:
+        note = unsafe_gaps_note(request.memory, asked_protocol)
+        if note:
+            print(note, file=sys.stderr)
+
+    from neuromem.api import InterruptedRun
+    from neuromem.api import run as run_memory
+
+    began, interrupted = time.perf_counter(), False
+    with ProgressBar() as progress:
+        try:
+            result = run_memory(
+                request.memory, asked_protocol, backend, seed=seed, progress=progress, **({} if codegen is None else {"codegen": codegen})
+            )
+        except InterruptedRun as error:
+            result, interrupted = error.result, True
+    seconds = time.perf_counter() - began
+
+    if as_json:
+        print(json.dumps(as_object(result, seed), indent=1, default=_plain))
+    else:
+        print_table(rows_of(result.memory, result.outcomes), sys.stdout)
+        print(summary(result, seconds))
+    sys.stdout.flush()  # the table is read while the files are written
+    _write_outputs(result, spikes, out, raster, force)
+    if raster is None and not no_raster and not as_json and not interrupted:
+        _draw_default(result, force)
+    if interrupted:
+        recording = result.recording
+        print(
+            f"interrupted after {recording.n_steps} of {recording.program.n_steps} steps"
+            + (f"; {out} holds them and is marked as incomplete." if out is not None else "."),
+            file=sys.stderr,
+        )
+        raise typer.Exit(130)
+
+
+def _check_outputs(spikes: Path | None, out: Path | None, raster: Path | None, force: bool) -> None:
+    """Find out before the run what could not be written after it."""
+    if spikes is not None:
+        check_file(spikes, force)
+    if out is not None:
+        check_run(out, force)
+    if raster is not None:
+        check_picture(raster, force)
+
+
+def _write_outputs(result: RunResult, spikes: Path | None, out: Path | None, raster: Path | None, force: bool) -> None:
+    if out is not None:
+        from neuromem.api import save_run
+
+        save_run(out, result, force=force)
+    if spikes is not None:
+        write_text(spikes, lambda file: write_spikes(result.recording, file))
+    if raster is not None:
+        _draw(result, raster)
+
+
+def _draw_default(result: RunResult, force: bool) -> None:
+    """Draw under the default name; a name that is taken stops nothing, for the picture was not asked for."""
+    path = default_picture(result.memory.name, result.protocol.name)
+    try:
+        check_picture(path, force)
+    except NeuromemError as error:
+        print(f"no raster is drawn: {error} (Or: --raster other.png, or --no-raster.)", file=sys.stderr)
+        return
+    _draw(result, path)
+    print(f"raster: {path}")
+
+
+def _draw(result: RunResult, path: Path) -> None:
+    from neuromem.analysis.raster import draw_raster
+
+    draw_raster(result.memory, result.protocol, result.recording, result.outcomes, path)
+
+
+def unsafe_gaps_note(memory: MemoryModel, protocol: Protocol) -> str:
+    """Return one line on how many gaps of the protocol are below the model's safe gap, or "" if none is."""
+    from neuromem.ir import plan
+
+    gaps = [
+        (after.operation.at - before.operation.at, memory.safe_gap(before.gap_name, after.gap_name))
+        for before, after in itertools.pairwise(plan(memory, protocol))
+    ]
+    below = sum(gap < safe for gap, safe in gaps)
+    if not below:
+        return ""
+    return f"note: {below} of {len(gaps)} gaps between operations are below the safe gap of {memory.name}: answers may be wrong."
+
+
+def summary(result: RunResult, seconds: float) -> str:
+    """Return the run in one line."""
+    recording, right = result.recording, sum(o.correct for o in result.outcomes)
+    total, from_sources = n_spikes(result)
+    return (
+        f"{right} of {len(result.outcomes)} right; {total} spikes, {from_sources} of them input; digest {recording.program.digest[:12]}; "
+        f"backend {engine_name(result)}; {seconds:.2f} s"
+    )
+
+
+def engine_name(result: RunResult) -> str:
+    """Return ``cpu`` or ``brian2:cython``."""
+    codegen = result.options.get("codegen")
+    return result.backend if codegen is None else f"{result.backend}:{codegen}"
+
+
+def n_spikes(result: RunResult) -> tuple[int, int]:
+    """Return the number of recorded spikes, and how many of them are of sources."""
+    recording = result.recording
+    return int(recording.unit.size), int((recording.unit < recording.program.n_sources).sum())
+
+
+def _plain(value: object) -> object:
+    """Return what JSON holds in place of a value that a user's model named as a parameter: numpy's, or any other as text."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
+
+
+def as_object(result: RunResult, seed: int) -> dict[str, Any]:
+    """Return the run as what JSON holds; everything in it is the same each time."""
+    total, from_sources = n_spikes(result)
+    return {
+        "model": result.memory.name,
+        "parameters": dict(result.memory.parameters),
+        "protocol": result.protocol.name,
+        "backend": engine_name(result),
+        "seed": seed,
+        "digest": result.recording.program.digest,
+        "complete": result.recording.complete,
+        "n_steps": result.recording.n_steps,
+        "n_spikes": total,
+        "n_input_spikes": from_sources,
+        "correct": all(o.correct for o in result.outcomes),
+        "operations": [
+            {
+                "kind": o.operation.kind,
+                "at": o.operation.at,
+                "time_ms": o.operation.at * result.memory.dt,
+                "asked": asked(o.operation),
+                "answer": o.answer,
+                "expected": o.expected,
+                "correct": o.correct,
+                "latency": o.latency,
+            }
+            for o in result.outcomes
+        ],
+    }

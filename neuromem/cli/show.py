@@ -1,0 +1,88 @@
+"""``neuromem show``: a memory's parameters, its printed Program, and a drawing of its network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neuromem.cli import options
+from neuromem.cli.outputs import check_picture
+from neuromem.cli.request import Request, default_picture, read_request
+from neuromem.cli.table import aligned
+from neuromem.errors import NeuromemError
+from neuromem.spec.protocol import Protocol
+
+
+def show(
+    model: options.Model,
+    protocol: options.ProtocolName = None,
+    set_: options.Settings = None,
+    seed: options.Seed = 0,
+    drawing: Annotated[
+        Path | None,
+        typer.Option("--drawing", metavar="FILE.PNG", help="Where to draw the network (.png, .svg, .pdf). Default: <model>-network.png."),
+    ] = None,
+    no_drawing: Annotated[bool, typer.Option("--no-drawing", help="Draw nothing.")] = False,
+    citations: Annotated[bool, typer.Option("--citations", help="Print only what to cite.")] = False,
+    force: options.Force = False,
+    unsafe_gaps: options.UnsafeGaps = False,
+) -> None:
+    """Print a memory's parameters and its Program, and draw its network."""
+    if drawing is not None and no_drawing:
+        raise typer.BadParameter("--drawing and --no-drawing are given together; expected one of the two.")
+    request = read_request(model, set_ or [], protocol, unsafe_gaps)
+    if citations:
+        print(citation(request))
+        return
+    if drawing is not None:
+        check_picture(drawing, force)
+    from neuromem.ir import lower_memory
+
+    program = lower_memory(request.memory, request.protocol or Protocol("none", (), 0), seed)
+    print(heading(request))
+    print(program, end="")
+    sys.stdout.flush()
+    if drawing is not None:
+        _draw(request, drawing)
+    elif not no_drawing:
+        path = default_picture(request.memory.name, "network")
+        try:
+            check_picture(path, force)
+        except NeuromemError as error:
+            print(f"no network is drawn: {error} (Or: --drawing other.png, or --no-drawing.)", file=sys.stderr)
+            return
+        _draw(request, path)
+        print(f"drawing: {path}")
+
+
+def _draw(request: Request, path: Path) -> None:
+    from neuromem.analysis.drawing import draw_network
+
+    draw_network(request.memory.network, path, title=request.memory.title or request.memory.name)
+
+
+def heading(request: Request) -> str:
+    """Return name, title, parameters and protocols of the memory as text."""
+    memory = request.memory
+    lines = [f"{memory.name}: {memory.title}" if memory.title else memory.name, ""]
+    if memory.parameters:
+        rows = [(name, "none" if value is None else str(value)) for name, value in memory.parameters.items()]
+        lines += ["parameters", aligned(rows, indent="  ")]
+    if request.entry.protocols:
+        lines += ["protocols", *(f"  {name}{_shown(name, request)}" for name in request.entry.protocols), ""]
+    return "\n".join(lines)
+
+
+def _shown(name: str, request: Request) -> str:
+    return "  (below)" if request.protocol is not None and request.protocol.name == name else ""
+
+
+def citation(request: Request) -> str:
+    """Return what to cite for the memory, as an address that a browser opens."""
+    memory = request.memory
+    name, _, number = memory.reference.partition(":")
+    address = {"doi": f"https://doi.org/{number}", "arXiv": f"https://arxiv.org/abs/{number}"}.get(name, memory.reference)
+    return f"{memory.name}: {memory.title}\n  {address or 'no reference is given'}"

@@ -1,0 +1,49 @@
+"""``neuromem compare``: the report is the analysis' own test; here, what is asked of it and the exit status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_testing import say
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class Report:
+    def __init__(self, agree: bool) -> None:
+        self.agree = agree
+
+    def table(self) -> str:
+        return "the table"
+
+
+@pytest.mark.parametrize("agree", [True, False])
+def test_what_is_asked_and_the_exit_status(agree: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def compare(memory: Any, protocol: Any, engines: Any, seed: int = 0) -> Report:
+        asked.append((memory.name, protocol.name, list(engines), seed))
+        return Report(agree)
+
+    def draw(report: Report, path: Path) -> None:
+        path.write_text("picture")
+
+    monkeypatch.setattr("neuromem.analysis.agreement.compare", compare)
+    monkeypatch.setattr("neuromem.analysis.agreement.draw_agreement", draw)
+    said = say("compare", "ca3-cam", "--backends", "reference,brian2:cython", "--seed", "3", "--figure", "a.png")
+    assert (said.status, said.out, said.err) == (0 if agree else 1, "the table\n", "")
+    assert asked == [("ca3-cam", "functional", [("reference", {}), ("brian2", {"codegen": "cython"})], 3)]
+    assert Path("a.png").read_text() == "picture"
+    said = say("compare", "ca3-cam", "--figure", "a.png")
+    assert (said.status, said.out, said.err) == (1, "", "error: a.png: it exists already; expected a new name, or --force to replace it.\n")
+
+
+def test_two_engines_agree() -> None:
+    said = say("compare", "ca3-cam", "--backends", "reference,cpu")
+    assert (said.status, said.err) == (0, "")
+    assert "cpu" in said.out

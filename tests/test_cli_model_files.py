@@ -1,0 +1,162 @@
+"""Models by name and a user's own files by path."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from cli_testing import say
+from neuromem.models import ca3_cam
+
+from neuromem.errors import FileError, SpecError
+from neuromem.model_files import find_model
+
+GOOD = """\
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neuromem.models import ca3_cam
+from neuromem.spec import Protocol, ProtocolRecipe, recall, store
+
+
+@dataclass(frozen=True)
+class Size:  # needs its module in sys.modules
+    size: int
+
+
+def build(size: int):
+    return ca3_cam(n_cues=Size(size).size, n_content=2 * size)
+
+
+def nothing(size=3):
+    return size
+
+
+def fails(size=3):
+    scale = 1
+    return scale / (size - 3)
+
+
+def wrong_definition():
+    return ca3_cam(n_cues=0)
+
+
+def last_cue(size, n_content):
+    return Protocol("last_cue", (store(0, (size - 1,), (n_content - 1,)), recall(10, cue=(size - 1,))), 20)
+
+
+PROTOCOLS = {"last_cue": ProtocolRecipe(last_cue, (("size", 4),))}
+number = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(GOOD)
+
+
+def test_a_model_that_ships() -> None:
+    entry = find_model("ca3-cam")
+    assert list(entry.protocols) == ["functional", "stress", "state_map"]
+    assert entry.build(n_cues=3) == ca3_cam(3, 10)
+
+
+def test_a_file_of_the_user() -> None:
+    before = list(sys.path)
+    entry = find_model("mine.py:build")
+    assert entry.build(size=4) == ca3_cam(4, 8)
+    assert list(entry.protocols) == ["last_cue"]
+    assert sys.path == before
+    assert not Path("__pycache__").exists()
+
+
+def test_a_file_that_changed_is_read_again() -> None:
+    assert find_model("mine.py:build").build(size=4) == ca3_cam(4, 8)
+    Path("mine.py").write_text(GOOD.replace("2 * size", "3 * size"))  # the same length, within the same second
+    assert find_model("mine.py:build").build(size=4) == ca3_cam(4, 12)
+
+
+def test_two_files_of_one_name_stay_apart() -> None:
+    Path("other").mkdir()
+    Path("other/mine.py").write_text(GOOD.replace("2 * size", "3 * size"))
+    first, second = find_model("mine.py:build"), find_model("other/mine.py:build")
+    assert (first.build(size=2), second.build(size=2)) == (ca3_cam(2, 4), ca3_cam(2, 6))
+
+
+def test_run_a_file_with_its_own_protocol_and_with_a_toml_file() -> None:
+    # The recipe takes `size` from what was given, and `n_content` from what the memory says of itself.
+    said = say("run", "mine.py:build", "--backend", "reference", "--no-raster", "--set", "size=3")
+    assert (said.status, said.err) == (0, "")
+    assert said.out.splitlines()[:-1] == [
+        "time ms  kind    asked             came back         expected          verdict  latency steps",
+        "      0  store   cue 2; content 5  cue 2; content 5  cue 2; content 5  right                5",
+        "     10  recall  cue 2             content 5         content 5         right                6",
+    ]
+    # As published: 8 + 8K and 2 + 2K spikes for a store of K bits, 4 + 2K and 1 + K for a recall; here K = 1.
+    assert said.out.splitlines()[-1].startswith("2 of 2 right; 35 spikes, 7 of them input; digest ")
+    Path("p.toml").write_text('[parameters]\nsize = 2\n[[operation]]\nkind = "store"\nat = 0\ncue = 1\ncontent = 3\n')
+    assert say("run", "mine.py:build", "--backend", "reference", "--no-raster", "--protocol", "p.toml").status == 0
+    said = say("run", "mine.py:build", "--backend", "reference", "--no-raster", "--protocol", "p.toml", "--set", "size=1")
+    assert (said.status, said.out, said.err) == (
+        1, "", "error: p.toml:6: operation 1, cue: ca3-cam: unit 1; expected unit numbers from 0 to 0.\n",
+    )  # fmt: skip
+
+
+ERRORS = {
+    ("none.py:build",): "none.py: no such file; expected a model file as path/to/file.py:function.",
+    ("folder.py:build",): "folder.py: cannot be read (Is a directory); expected a model file as path/to/file.py:function.",
+    (
+        "mine.py",
+    ): "mine.py: no function is named; expected mine.py:function, with one of build, fails, last_cue, nothing, wrong_definition.",
+    (
+        "mine.py:",
+    ): "mine.py: no function is named; expected mine.py:function, with one of build, fails, last_cue, nothing, wrong_definition.",
+    ("mine.py:biuld",): "mine.py: no function 'biuld'; it has build, fails, last_cue, nothing, wrong_definition; did you mean 'build'?.",
+    ("mine.py:number",): "mine.py: number is a int; expected a function that returns a MemoryModel.",
+    ("mine.py:nothing",): "mine.py: nothing(size=4) returned a int; expected a MemoryModel.",
+    ("mine.py:fails", "--set", "size=3"): "mine.py:24: ZeroDivisionError: division by zero (in fails(size=3)).",
+    ("mine.py:wrong_definition",): "mine.py:wrong_definition: no parameter 'size'; it has none.",
+    ("mine.py:build", "--set", "sise=3"): "mine.py:build: no parameter 'sise'; it has size; did you mean 'size'?.",
+    ("syntax.py:build",): "syntax.py:2: SyntaxError: invalid syntax.",
+    ("raises.py:build",): "raises.py:2: KeyError: 'a' (while the file was loaded).",
+    ("exits.py:build",): "exits.py:2: SystemExit: 3 (while the file was loaded).",
+    ("protocols.py:build",): "protocols.py: PROTOCOLS['a'] is a int; expected a ProtocolRecipe.",
+    ("protocol_list.py:build",): "protocol_list.py: PROTOCOLS is a list; expected a dictionary of ProtocolRecipe by name.",
+    ("ca3-cma",): "model 'ca3-cma'; expected one of ca3-cam, or a file of your own as path/to/file.py:function; did you mean 'ca3-cam'?.",
+    ("mine:build",): "model 'mine:build'; expected one of ca3-cam, or a file of your own as path/to/file.py:function.",
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), ERRORS.items(), ids=[" ".join(a) for a in ERRORS])
+def test_a_file_that_cannot_be_used(arguments: tuple[str, ...], message: str) -> None:
+    Path("folder.py").mkdir()
+    Path("syntax.py").write_text("a = 1\nb = = 2\n")
+    Path("raises.py").write_text("table = {}\ntable['a']\n")
+    Path("exits.py").write_text("import sys\nsys.exit(3)\n")
+    Path("protocols.py").write_text("PROTOCOLS = {'a': 3}\ndef build(): pass\n")
+    Path("protocol_list.py").write_text("PROTOCOLS = []\ndef build(): pass\n")
+    said = say("run", *arguments)
+    assert (said.status, said.out, said.err) == (1, "", f"error: {message}\n")
+
+
+def test_a_definition_that_neuromem_refuses_is_named_with_its_line() -> None:
+    with pytest.raises(FileError) as raised:
+        find_model("mine.py:wrong_definition").build()
+    assert str(raised.value) == ("mine.py:28: in wrong_definition(): ca3_cam: n_cues = 0; expected a whole number, at least 1.")
+
+
+def test_a_parameter_without_a_default_is_asked_for() -> None:
+    with pytest.raises(SpecError) as raised:
+        find_model("mine.py:build").build()
+    assert str(raised.value) == "mine.py:build: parameter 'size' is not given and has no default; give it with --set size=..."
+
+
+def test_a_model_without_protocols_asks_for_a_file() -> None:
+    Path("bare.py").write_text("from neuromem.models import ca3_cam\n")
+    said = say("run", "bare.py:ca3_cam")
+    assert (said.status, said.out, said.err) == (
+        1, "", "error: bare.py:ca3_cam: it has no protocols of its own; expected one as --protocol file.toml.\n",
+    )  # fmt: skip

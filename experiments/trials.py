@@ -28,8 +28,9 @@ def run_trials(memory: MemoryModel, protocols: Sequence[Protocol], backend: Back
     """Yield the outcomes of each protocol, in order; all protocols must have the same ``n_steps``.
 
     The network is lowered once, with probes at its readouts only: the replicas differ in their
-    input spikes alone.
+    input spikes alone. A backend without batches runs one replica at a time.
     """
+    batch = batch if backend.support.has("batch") else 1
     read = {role.readout.population for role in memory.roles}
     quiet = replace(memory, network=replace(memory.network, probes=tuple(p for p in memory.network.probes if p.population in read)))
     base = lower_memory(quiet, protocols[0])

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from neuromem.cli.main import app
 
 GOLDEN = Path(__file__).parent / "golden"
+TRACE = Path(__file__).parent / "data" / "ca3_cam_functional_trace.csv"  # recorded on a SpiNNaker board by the memory's authors
 
 
 @dataclass(frozen=True)

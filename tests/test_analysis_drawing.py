@@ -90,8 +90,6 @@ def test_sign_and_plasticity_show_in_the_line_and_the_head() -> None:
     edges = gids(figure, "edge:")
     for p in BALANCED.projections:
         patch = edges[p.name]
-        plain = network_figure(BALANCED).axes[0]  # colours are compared as matplotlib stores them
-        assert plain is not None
         assert patch.get_linewidth() == (2.2 if p.plasticity else 1.1)
         assert (patch.get_linestyle() == "solid") == (p.plasticity is None)
     colours = {name: tuple(patch.get_edgecolor()) for name, patch in edges.items()}
@@ -168,18 +166,23 @@ def test_cycles_are_cut_where_they_lead_back_to_the_sources() -> None:
 
 
 def test_a_projection_has_a_place_in_every_layer_that_it_spans() -> None:
-    drawn = network(
-        "a b c d", projection("a", "b"), projection("b", "c"), projection("c", "d"), projection("a", "d"), projection("d", "a", name="back")
-    )
+    drawn = network("a b c d", projection("a", "b"), projection("b", "c"), projection("c", "d"), projection("a", "d"))
     places, routes = lay_out(drawn, dict.fromkeys("abcd", (0.3, 0.2)))
     assert [(p.layer, p.is_way) for p in routes["a>d"]] == [(0, False), (1, True), (2, True), (3, False)]
-    assert [p.layer for p in routes["back"]] == [3, 2, 1, 0]
-    assert routes["back"][0] is places["d"]
-    assert routes["back"][-1] is places["a"]
+    assert routes["a>d"][0] is places["a"]
+    assert routes["a>d"][-1] is places["d"]
     for layer in range(4):
         here = {id(p): p for route in routes.values() for p in route if p.layer == layer}
         ordered = sorted(here.values(), key=lambda p: p.y)
         assert all(low.y + low.below <= high.y - high.above + 1e-9 for low, high in itertools.pairwise(ordered))
+
+
+def test_a_projection_that_leads_back_runs_from_right_to_left() -> None:
+    ring = network("a b c", projection("a", "b"), projection("b", "c"), projection("c", "a"))
+    _, routes = lay_out(ring, dict.fromkeys("abc", (0.3, 0.2)))
+    assert [p.layer for p in routes["c>a"]] == [2, 1, 0]
+    line = curve(gids(network_figure(ring), "edge:")["c>a"])
+    assert line[0, 0] > line[-1, 0]
 
 
 def test_ordering_removes_a_crossing() -> None:

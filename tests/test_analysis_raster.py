@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -317,4 +318,5 @@ from neuromem.models import ca3_cam
 neuromem.analysis.draw_network(ca3_cam(2, 3).network, {str(tmp_path / "n.png")!r})
 assert "matplotlib.pyplot" not in sys.modules
 """
+    no_display = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")}
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, env=no_display, capture_output=True)

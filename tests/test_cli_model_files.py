@@ -122,6 +122,7 @@ ERRORS = {
     ("mine.py:build", "--set", "sise=3"): "mine.py:build: no parameter 'sise'; it has size; did you mean 'size'?.",
     ("syntax.py:build",): "syntax.py:2: SyntaxError: invalid syntax.",
     ("raises.py:build",): "raises.py:2: KeyError: 'a' (while the file was loaded).",
+    ("lines.py:build",): "lines.py:1: ValueError: first second (while the file was loaded).",
     ("exits.py:build",): "exits.py:2: SystemExit: 3 (while the file was loaded).",
     ("protocols.py:build",): "protocols.py: PROTOCOLS['a'] is a int; expected a ProtocolRecipe.",
     ("protocol_list.py:build",): "protocol_list.py: PROTOCOLS is a list; expected a dictionary of ProtocolRecipe by name.",
@@ -135,6 +136,7 @@ def test_a_file_that_cannot_be_used(arguments: tuple[str, ...], message: str) ->
     Path("folder.py").mkdir()
     Path("syntax.py").write_text("a = 1\nb = = 2\n")
     Path("raises.py").write_text("table = {}\ntable['a']\n")
+    Path("lines.py").write_text("raise ValueError('first\\n  second')\n")
     Path("exits.py").write_text("import sys\nsys.exit(3)\n")
     Path("protocols.py").write_text("PROTOCOLS = {'a': 3}\ndef build(): pass\n")
     Path("protocol_list.py").write_text("PROTOCOLS = []\ndef build(): pass\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_testing import GOLDEN, golden, say, without_seconds
+from cli_testing import TRACE, golden, say, without_seconds
 
 from neuromem.backends.reference import ReferenceSimulation
 from neuromem.cli import outputs, progress, table
@@ -52,13 +52,13 @@ def test_the_table_of_the_published_protocol(drawn: list[str]) -> None:
     assert drawn == ["ca3-cam-functional.png"]
 
 
-@pytest.mark.parametrize("engine", [("reference",), ("cpu",), ("brian2", "--codegen", "numpy")], ids=lambda engine: engine[0])
-def test_spikes_are_those_recorded_on_the_board(engine: tuple[str, ...]) -> None:
-    if engine[0] == "brian2":
+@pytest.mark.parametrize("runs_on", [("reference",), ("cpu",), ("brian2", "--codegen", "numpy")], ids=lambda runs_on: runs_on[0])
+def test_spikes_are_those_recorded_on_the_board(runs_on: tuple[str, ...]) -> None:
+    if runs_on[0] == "brian2":
         pytest.importorskip("brian2")
-    said = say("run", "ca3-cam", "--protocol", "functional", "--spikes", "out.csv", "--no-raster", "--backend", *engine)
+    said = say("run", "ca3-cam", "--protocol", "functional", "--spikes", "out.csv", "--no-raster", "--backend", *runs_on)
     assert (said.status, said.err) == (0, "")
-    assert Path("out.csv").read_bytes() == (GOLDEN / "cli_functional_spikes.csv").read_bytes()
+    assert Path("out.csv").read_bytes() == TRACE.read_bytes()
     assert list(Path().iterdir()) == [Path("out.csv")]
 
 
@@ -157,7 +157,7 @@ def test_all_outputs_and_their_replacement() -> None:
     assert said.err == "error: s.csv: it exists already; expected a new name, or --force to replace it.\n"
     assert Path("s.csv").read_text() == "mine"
     assert say(*arguments, "--force").status == 0
-    assert Path("s.csv").read_bytes() == (GOLDEN / "cli_functional_spikes.csv").read_bytes()
+    assert Path("s.csv").read_bytes() == TRACE.read_bytes()
 
 
 @pytest.mark.usefixtures("_no_run")
@@ -256,7 +256,7 @@ def test_interrupted_runs_are_kept_and_marked(monkeypatch: pytest.MonkeyPatch, d
     said = say("run", "ca3-cam", "--out", "r.zarr", *REFERENCE)
     assert said.status == 130
     assert said.err == "interrupted after 64 of 90 steps; r.zarr holds them and is marked as incomplete.\n"
-    recorded = [line.split(",") for line in golden("cli_functional_spikes.csv").splitlines()[1:]]
+    recorded = [line.split(",") for line in TRACE.read_text().splitlines()[1:]]
     before = [population for step, population, _ in recorded if int(step) < 64]
     # The store at step 60 is answered at step 65.
     assert said.out.splitlines()[-1].startswith(f"6 of 6 right; {len(before)} spikes, {before.count('in')} of them input; digest ")

@@ -24,8 +24,10 @@ from neuromem.models.ca3_cam import stress
 from scipy import stats
 
 from neuromem import experiments
-from neuromem.backends import Backend, load_backend
-from neuromem.errors import StoreError
+from neuromem.backends import Backend, Refusal, Support, load_backend
+from neuromem.backends.reference import ReferenceBackend
+from neuromem.errors import SpecError, StoreError
+from neuromem.spec import ArrayConnector
 
 ROOT = Path(experiments.__path__[0])
 NAMES = ("ca3_published", "ca3_safe_gaps", "ca3_recall_corrupts", "ca3_forgotten_links", "ca3_event_history", "ca3_content_limit")
@@ -125,7 +127,9 @@ def test_wiring_without_self_inhibition_drops_one_synapse_for_each_cue() -> None
     differing = [(a, b) for a, b in zip(memory.network.projections, changed.network.projections, strict=True) if a != b]
     assert len(differing) == 1
     assert (differing[0][0].pre, differing[0][0].post, differing[0][0].receptor) == ("s1_cue", "s2_cue", "inhibitory")
-    np.testing.assert_array_equal(differing[0][1].connector.array, ~np.eye(4, dtype=bool))
+    connector = differing[0][1].connector
+    assert isinstance(connector, ArrayConnector)
+    np.testing.assert_array_equal(connector.array, ~np.eye(4, dtype=bool))
 
 
 @pytest.mark.parametrize(("wrong", "of"), [(0, 286), (3, 316), (167, 192), (12, 12), (1, 1), (0, 1), (1100, 2005)])
@@ -243,7 +247,19 @@ def test_the_command_runs_and_prints_the_verdicts(tmp_path: Path, capsys: pytest
     )
 
 
-def test_the_command_names_the_backends_when_one_is_misspelt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_passes_on_the_errors_of_the_library(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module = script("ca3_published")
+    with pytest.raises(SpecError) as caught:
+        load_backend("cpi")
     assert command.main(module.FOLDER, module.measure, module.draw, ["--backend", "cpi", "--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == "error: backend 'cpi'; expected one of brian2, cpu, reference; did you mean 'cpu'?\n"
+    assert capsys.readouterr().err == f"error: {caught.value}\n"
+
+
+def test_a_backend_without_batches_runs_one_replica_at_a_time(backend: Backend) -> None:
+    class Single(ReferenceBackend):
+        support = Support({"batch": Refusal("never", "it is a test")})
+
+    rng = np.random.default_rng(8)
+    protocols = [learn_then_recall(rng, 3, 6, n_recalls=4, bits_stored=2, bits_queried=2, gap=14) for _ in range(3)]
+    memory = ca3_cam(3, 6)
+    assert count_recalls(run_trials(memory, protocols, Single())) == count_recalls(run_trials(memory, protocols, backend))

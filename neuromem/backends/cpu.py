@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from neuromem.backends.base import Backend, Simulation, Support
-from neuromem.backends.layout import PlasticLayout, initial_state, static_arrays
+from neuromem.backends.layout import PlasticLayout, cell_arrays, choose_lanes, initial_state, static_arrays
 from neuromem.errors import SpecError
 from neuromem.ir.program import Program, Schedule
 from neuromem.kernels import spiking as k
@@ -30,13 +30,13 @@ class CpuSimulation(Simulation):
 
     def __init__(self, program: Program, threads: int) -> None:
         super().__init__(program)
-        self.threads = min(threads, program.batch)
+        self.lanes = choose_lanes(program)
+        self.groups = -(-program.batch // self.lanes)
+        self.threads = min(threads, self.groups)
         self.layout = PlasticLayout(program)
-        self.cells = k.Cells(**{name: np.ascontiguousarray(getattr(program.coefficients, name)) for name in k.Cells._fields})
-        rows = max(a.shape[0] for a in self.cells)
-        self.cells = k.Cells(*(np.ascontiguousarray(np.broadcast_to(a, (rows, program.cells.n))) for a in self.cells))
+        self.cells = cell_arrays(program, self.lanes)
         self.static = static_arrays(program)
-        self.state = initial_state(program, self.layout)
+        self.state = initial_state(program, self.layout, self.lanes)
         self.keep = np.zeros(program.n_units, np.uint8)
         rows_of_probes, self.columns = [], {}
         width = 0
@@ -49,14 +49,14 @@ class CpuSimulation(Simulation):
                 width += probe.size
         self.probe = np.array(rows_of_probes, np.int64).reshape(-1, 4)
         self.width = width
-        self._out_step = np.empty((program.batch, program.n_units + SPIKE_BUFFER), np.int64)
+        self._out_step = np.empty((self.groups * self.lanes, program.n_units + SPIKE_BUFFER), np.int64)
         self._out_unit = np.empty(self._out_step.shape, np.int64)
         self.recorded_spikes: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self.recorded_states: list[np.ndarray] = []
 
     def advance(self, schedule: Schedule) -> None:
         """See ``Simulation.advance``."""
-        batch = self.program.batch
+        batch = self.groups * self.lanes  # replicas beyond the program's are given nothing and not read
         pointer = np.searchsorted(schedule.replica, np.arange(batch + 1))
         drive = k.Drive(pointer, schedule.step, schedule.unit, schedule.plastic)
         out = k.Output(
@@ -75,24 +75,22 @@ class CpuSimulation(Simulation):
             if out.done.min(initial=schedule.n_steps) >= schedule.n_steps:
                 break
         if self.width:
-            self.recorded_states.append(out.states)
+            self.recorded_states.append(out.states[: self.program.batch])
         self.step += schedule.n_steps
 
     def _call(self, drive: k.Drive, out: k.Output) -> None:
-        batch, fixed = (
-            self.program.batch,
-            (self.cells, self.static, self.layout.arrays, self.state, drive, out, self.program.n_sources, self.step),
-        )
+        fixed = (self.cells, self.static, self.layout.arrays, self.state, drive, out, self.program.n_sources, self.step, self.lanes.bit_length() - 1)
         if self.threads == 1:
-            k.advance(*fixed, 0, batch)
+            k.advance(*fixed, 0, self.groups)
             return
-        bounds = np.linspace(0, batch, self.threads + 1).astype(int).tolist()
+        bounds = np.linspace(0, self.groups, self.threads + 1).astype(int).tolist()
         with ThreadPoolExecutor(self.threads) as pool:
             for future in [pool.submit(k.advance, *fixed, a, b) for a, b in itertools.pairwise(bounds)]:
                 future.result()
 
     def _take_spikes(self, out: k.Output) -> None:
         counts = out.n_spikes
+        counts[self.program.batch :] = 0
         if counts.any():
             used = np.arange(out.step.shape[1]) < counts[:, None] if counts.size > 1 else np.s_[0, : counts[0]]
             self.recorded_spikes.append((np.repeat(np.arange(counts.size), counts), out.step[used].copy(), out.unit[used].copy()))
@@ -130,7 +128,7 @@ class CpuSimulation(Simulation):
             return np.array(np.broadcast_to(table.weight, (self.program.batch, table.n_synapses)))
         order, first = self.layout.order[projection], self.layout.first[projection]
         listed = np.empty((self.program.batch, table.n_synapses))
-        listed[:, order] = self.state.weight[:, first : first + table.n_synapses]
+        listed[:, order] = self.state.weight[: self.program.batch, first : first + table.n_synapses]
         return listed
 
     def _state_arrays(self) -> dict[str, Any]:

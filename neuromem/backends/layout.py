@@ -113,22 +113,56 @@ class PlasticLayout:
         )
 
 
-def initial_state(program: Program, layout: PlasticLayout) -> k.State:
-    """Return the state at step 0."""
-    batch, n = program.batch, program.cells.n
+# Replicas side by side: the doubles of one AVX-512 vector.
+LANES = 8
+
+# Neurons with equal coefficients are updated together where a run of them has at least this many
+# places on average: below, starting a loop costs more than it saves.
+RUN_PLACES = 32
+
+
+def choose_lanes(program: Program) -> int:
+    """Return how many replicas run side by side: they must share coefficients and static weights."""
+    shared = all(a.shape[0] == 1 for a in program.cells.parameters.values()) and all(t.weight.shape[0] == 1 for t in program.static)
+    return LANES if shared and program.batch >= LANES else 1
+
+
+def cell_arrays(program: Program, lanes: int) -> k.Cells:
+    """Return the coefficients with their runs of equal ones."""
+    fields = {name: getattr(program.coefficients, name) for name in k.Cells._fields if name != "runs"}
+    rows, n = max(a.shape[0] for a in fields.values()), program.cells.n
+    arrays = {name: np.broadcast_to(a, (rows, n)).copy(order="C") for name, a in fields.items()}
+    changes = np.zeros(max(0, n - 1), bool)
+    for a in arrays.values():
+        changes |= np.any(a[:, 1:] != a[:, :-1], axis=0)
+    bounds = np.concatenate([[0], np.flatnonzero(changes) + 1, [n]]) if n else np.zeros(1, np.int64)
+    runs = np.stack([bounds[:-1], bounds[1:]], axis=1).astype(np.int64)
+    if lanes == 1 and n < RUN_PLACES * len(runs):
+        runs = np.empty((0, 2), np.int64)
+    return k.Cells(**arrays, runs=runs)
+
+
+def initial_state(program: Program, layout: PlasticLayout, lanes: int) -> k.State:
+    """Return the state at step 0, with replicas filled up to whole groups of lanes."""
+    n, groups = program.cells.n, -(-program.batch // lanes)
+    batch = groups * lanes
+
+    def filled(rows: np.ndarray) -> np.ndarray:
+        return np.concatenate([rows, np.repeat(rows[-1:], batch - rows.shape[0], axis=0)])
 
     def wide(name: str) -> np.ndarray:
-        return np.broadcast_to(program.cells.initial[name], (batch, n)).copy(order="C")
+        rows = filled(np.broadcast_to(program.cells.initial[name], (program.batch, n)))
+        return rows.reshape(groups, lanes, n).transpose(0, 2, 1).reshape(groups, n * lanes).copy(order="C")
 
     return k.State(
         v=wide("v"),
         isyn_exc=wide("isyn_exc"),
         isyn_inh=wide("isyn_inh"),
-        refractory_until=np.full((batch, n), NEVER, np.int64),
-        arriving=np.zeros((batch, program.max_delay, 2 * n)),
-        weight=layout.weight.copy(),
+        refractory_until=np.full((groups, n * lanes), NEVER, np.int64),
+        arriving=np.zeros((groups, program.max_delay, 2 * n * lanes)),
+        weight=filled(layout.weight),
         # the kernel writes pending weights only where the rule keeps them
-        pending=layout.weight.copy() if layout.any_pending else np.zeros((batch, 0)),
+        pending=filled(layout.weight) if layout.any_pending else np.zeros((batch, 0)),
         x_pre=np.zeros((batch, layout.n_pre)),
         t_pre=np.full((batch, layout.n_pre), NEVER, np.int64),
         x_arrival=np.zeros((batch, layout.n_arrivals)),

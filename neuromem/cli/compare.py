@@ -19,7 +19,12 @@ def compare(
     protocol: options.ProtocolName = None,
     set_: options.Settings = None,
     backends: Annotated[
-        str, typer.Option("--backends", metavar="A,B,...", help="What to compare, each as NAME or NAME:CODEGEN.")
+        str,
+        typer.Option(
+            "--backends",
+            metavar="A,B,...",
+            help="What to compare, each as NAME or NAME:CODEGEN. Brian2 compiles for a minute the first time.",
+        ),
     ] = ENGINES,
     seed: options.Seed = 0,
     figure: Annotated[Path | None, typer.Option("--figure", metavar="FILE.PNG", help="Draw the report (.png, .svg, .pdf).")] = None,
@@ -28,7 +33,7 @@ def compare(
 ) -> None:
     """Run one protocol on several backends and report the first difference, if any.
 
-    Exit status 1 if a backend that is available differs.
+    Exit status 1 if a backend that is available differs, or if fewer than two could run.
     """
     request = read_request(model, set_ or [], protocol, unsafe_gaps)
     asked_protocol = request.some_protocol()

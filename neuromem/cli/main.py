@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except NeuromemError as error:
             # One line, so that a script can read it; some of what libraries say has several.
-            print("error: " + " ".join(str(error).split()), file=sys.stderr)
+            print("error: " + re.sub(r"\s*\n\s*", " ", str(error)), file=sys.stderr)
             raise typer.Exit(1) from None
 
 

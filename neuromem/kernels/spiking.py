@@ -8,6 +8,10 @@ with it bit for bit.
 Synapses of a table are sorted by (pre, delay, order of listing). ``pointer[u, k]`` and
 ``pointer[u, k + 1]`` bound those of unit u with the k-th distinct delay. A target is the neuron
 number, plus the number of neurons for the inhibitory receptor.
+
+Replicas run in groups of ``lanes = 1 << shift``, side by side: the arrays of the neurons have one row for
+each group, and lane l of neuron i is at ``i * lanes + l``. With 8 lanes, neurons with equal
+coefficients fill whole vectors however small the populations are.
 """
 
 from __future__ import annotations
@@ -24,7 +28,11 @@ _kernel = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 
 
 class Cells(NamedTuple):
-    """Coefficients of one step, each of shape (R, n); see ``neuromem.ir.program.Coefficients``."""
+    """Coefficients of one step, each of shape (R, n); see ``neuromem.ir.program.Coefficients``.
+
+    ``runs`` (n_runs, 2): neurons ``first <= i < last`` with equal coefficients, which are then
+    read once for all; empty where each neuron's own are read (only with one lane).
+    """
 
     v_rest: np.ndarray
     v_reset: np.ndarray
@@ -38,6 +46,7 @@ class Cells(NamedTuple):
     decay_exc: np.ndarray
     decay_inh: np.ndarray
     refractory: np.ndarray
+    runs: np.ndarray
 
 
 class Static(NamedTuple):
@@ -80,9 +89,10 @@ A_PLUS, A_MINUS, W_MIN, W_MAX = range(4)
 
 
 class State(NamedTuple):
-    """Everything that changes, each with a leading axis B.
+    """Everything that changes.
 
-    ``arriving``: (B, n_slots, 2 n). ``weight`` and ``pending``: all plastic synapses.
+    ``v``, ``isyn_*``, ``refractory_until``: (groups, n lanes). ``arriving``: (groups, n_slots,
+    2 n lanes). The others have a leading axis B, filled up to whole groups. ``weight`` and ``pending``: all plastic synapses.
     ``x_pre``/``t_pre``: all pre units; ``x_arrival``/``t_arrival``: (delay, post unit) of each
     projection; ``past_*``: the last spikes of each post unit, newest last. ``fired``: (B,
     n_slots of history, n_units), the units that spiked, ascending, and ``n_fired`` how many.
@@ -163,170 +173,212 @@ def _threshold(v, moved, until, v_thresh, spiked, t):  # type: ignore[no-untyped
 
 
 @_kernel
+def _update_run(
+    v,
+    isyn_exc,
+    isyn_inh,
+    until,
+    arriving_exc,
+    arriving_inh,
+    spiked,
+    t,
+    v_rest,
+    v_thresh,
+    keep,
+    gain_exc,
+    gain_inh,
+    drift,
+    scale_exc,
+    scale_inh,
+    decay_exc,
+    decay_inh,
+):  # type: ignore[no-untyped-def]
+    for i in range(v.size):
+        exc = isyn_exc[i] + scale_exc * arriving_exc[i]
+        inh = isyn_inh[i] + scale_inh * arriving_inh[i]
+        moved = v_rest + keep * (v[i] - v_rest) + gain_exc * exc - gain_inh * inh + drift
+        value = moved if until[i] < t else v[i]
+        v[i] = value
+        isyn_exc[i] = exc * decay_exc
+        isyn_inh[i] = inh * decay_inh
+        arriving_exc[i] = 0.0
+        arriving_inh[i] = 0.0
+        spiked[i] = value >= v_thresh
+
+
+@_kernel
+def _wrapped(slot, n_slots):  # type: ignore[no-untyped-def]
+    """Return ``slot`` modulo ``n_slots``, where it is below twice that; a division would cost more than a synapse."""
+    return slot - n_slots if slot >= n_slots else slot
+
+
+@_kernel
 def _left(decay, at, size, steps):  # type: ignore[no-untyped-def]
     """Return what is left of a trace after ``steps`` steps."""
     return decay[at + min(steps, size - 1)]
 
 
 @_kernel
-def _potentiated(w, trace, f, multiplicative):  # type: ignore[no-untyped-def]
-    a = f[A_PLUS] * (f[W_MAX] - w) if multiplicative else f[A_PLUS]
-    return min(max(w + a * trace, f[W_MIN]), f[W_MAX])
+def _potentiated(w, trace, a_plus, w_min, w_max, multiplicative):  # type: ignore[no-untyped-def]
+    a = a_plus * (w_max - w) if multiplicative else a_plus
+    return min(max(w + a * trace, w_min), w_max)
 
 
 @_kernel
-def _depressed(w, trace, f, multiplicative):  # type: ignore[no-untyped-def]
-    a = f[A_MINUS] * (w - f[W_MIN]) if multiplicative else f[A_MINUS]
-    return min(max(w - a * trace, f[W_MIN]), f[W_MAX])
+def _depressed(w, trace, a_minus, w_min, w_max, multiplicative):  # type: ignore[no-untyped-def]
+    a = a_minus * (w - w_min) if multiplicative else a_minus
+    return min(max(w - a * trace, w_min), w_max)
 
 
+# The parts below index whole arrays with [b, i]: a view of a row would count references at every call.
 @_kernel
-def _post_arrivals(p, g, f, b, state, t, on):  # type: ignore[no-untyped-def]
+def _post_arrivals(p, j, b, state, t, on):  # type: ignore[no-untyped-def]
     """Potentiate the synapses at which a post spike arrives now, and count it in the post traces."""
-    deferred = g[DEFERRED] == 1
-    weight = state.pending[b] if deferred else state.weight[b]
-    x_pre, t_pre = state.x_pre[b], state.t_pre[b]
-    x_arrival, t_arrival = state.x_arrival[b], state.t_arrival[b]
     n_slots = state.fired.shape[1]
-    multiplicative = g[MULTIPLICATIVE] == 1
-    decay = p.decay
-    for k in range(g[N_DELAYS]):
-        sent = t - p.delays[g[DELAY_AT] + k]
-        if sent < 0:
+    now = t % n_slots
+    n_delays, n_post, deferred = p.ints[j, N_DELAYS], p.ints[j, N_POST], p.ints[j, DEFERRED]
+    plus_at, plus_size, pre_at, post_first = p.ints[j, PLUS_AT], p.ints[j, PLUS_SIZE], p.ints[j, PRE_AT], p.ints[j, POST_FIRST]
+    a_plus, w_min, w_max, multiplicative = p.floats[j, A_PLUS], p.floats[j, W_MIN], p.floats[j, W_MAX], p.ints[j, MULTIPLICATIVE]
+    weight = state.pending if deferred else state.weight
+    for k in range(n_delays):
+        delay = p.delays[p.ints[j, DELAY_AT] + k]
+        if delay > t:
             continue
-        slot = sent % n_slots
-        for j in range(state.n_fired[b, slot]):
-            q = state.fired[b, slot, j] - g[POST_FIRST]
-            if q < 0 or q >= g[N_POST]:
+        slot = _wrapped(now + n_slots - delay, n_slots)
+        for n in range(state.n_fired[b, slot]):
+            q = state.fired[b, slot, n] - post_first
+            if q < 0 or q >= n_post:
                 continue
-            column = g[COLUMN_AT] + q * (g[N_DELAYS] + 1) + k
+            column = p.ints[j, COLUMN_AT] + q * (n_delays + 1) + k
             if on or deferred:
                 for c in range(p.column_pointer[column], p.column_pointer[column + 1]):
                     s = p.column_synapse[c]
-                    i = g[PRE_AT] + p.pre[s]
-                    trace = x_pre[i] * _left(decay, g[PLUS_AT], g[PLUS_SIZE], t - t_pre[i])
-                    weight[s] = _potentiated(weight[s], trace, f, multiplicative)
-            a = g[ARRIVAL_AT] + k * g[N_POST] + q
-            x_arrival[a] = x_arrival[a] * _left(decay, g[MINUS_AT], g[MINUS_SIZE], t - t_arrival[a]) + 1.0
-            t_arrival[a] = t
+                    i = pre_at + p.pre[s]
+                    trace = state.x_pre[b, i] * _left(p.decay, plus_at, plus_size, t - state.t_pre[b, i])
+                    weight[b, s] = _potentiated(weight[b, s], trace, a_plus, w_min, w_max, multiplicative)
+            a = p.ints[j, ARRIVAL_AT] + k * n_post + q
+            left = _left(p.decay, p.ints[j, MINUS_AT], p.ints[j, MINUS_SIZE], t - state.t_arrival[b, a])
+            state.x_arrival[b, a] = state.x_arrival[b, a] * left + 1.0
+            state.t_arrival[b, a] = t
 
 
 @_kernel
-def _pre_spikes_by_event(p, g, f, b, u, state, t, on):  # type: ignore[no-untyped-def]
+def _pre_spikes_by_event(p, j, b, u, state, t, on):  # type: ignore[no-untyped-def]
     """Depress the synapses of pre unit ``u``, which spikes now."""
-    weight, pending = state.weight[b], state.pending[b]
-    x_arrival, t_arrival = state.x_arrival[b], state.t_arrival[b]
-    deferred = g[DEFERRED] == 1
-    multiplicative = g[MULTIPLICATIVE] == 1
-    decay = p.decay
-    row = g[ROW_AT] + u * (g[N_DELAYS] + 1)
-    for k in range(g[N_DELAYS]):
-        first = g[ARRIVAL_AT] + k * g[N_POST]
+    n_delays, deferred = p.ints[j, N_DELAYS], p.ints[j, DEFERRED]
+    minus_at, minus_size = p.ints[j, MINUS_AT], p.ints[j, MINUS_SIZE]
+    a_minus, w_min, w_max, multiplicative = p.floats[j, A_MINUS], p.floats[j, W_MIN], p.floats[j, W_MAX], p.ints[j, MULTIPLICATIVE]
+    row = p.ints[j, ROW_AT] + u * (n_delays + 1)
+    for k in range(n_delays):
+        first = p.ints[j, ARRIVAL_AT] + k * p.ints[j, N_POST]
         for s in range(p.row_pointer[row + k], p.row_pointer[row + k + 1]):
             if on:
                 a = first + p.post[s]
-                trace = x_arrival[a] * _left(decay, g[MINUS_AT], g[MINUS_SIZE], t - t_arrival[a])
-                weight[s] = _depressed(pending[s] if deferred else weight[s], trace, f, multiplicative)
+                trace = state.x_arrival[b, a] * _left(p.decay, minus_at, minus_size, t - state.t_arrival[b, a])
+                w = state.pending[b, s] if deferred else state.weight[b, s]
+                state.weight[b, s] = _depressed(w, trace, a_minus, w_min, w_max, multiplicative)
             if deferred:
-                pending[s] = weight[s]
+                state.pending[b, s] = state.weight[b, s]
 
 
 @_kernel
-def _remember_post(p, g, b, state, t):  # type: ignore[no-untyped-def]
+def _remember_post(p, j, b, state, t):  # type: ignore[no-untyped-def]
     """Shift the spikes of this step into the histories of their cells."""
     slot = t % state.fired.shape[1]
-    past_step, past_trace = state.past_step[b], state.past_trace[b]
-    h = g[HISTORY]
-    for j in range(state.n_fired[b, slot]):
-        q = state.fired[b, slot, j] - g[POST_FIRST]
-        if q < 0 or q >= g[N_POST]:
+    h = p.ints[j, HISTORY]
+    for n in range(state.n_fired[b, slot]):
+        q = state.fired[b, slot, n] - p.ints[j, POST_FIRST]
+        if q < 0 or q >= p.ints[j, N_POST]:
             continue
-        first = g[PAST_AT] + q * h
+        first = p.ints[j, PAST_AT] + q * h
         last = first + h - 1
-        trace = past_trace[last] * _left(p.decay, g[MINUS_AT], g[MINUS_SIZE], t - past_step[last]) + 1.0
+        left = _left(p.decay, p.ints[j, MINUS_AT], p.ints[j, MINUS_SIZE], t - state.past_step[b, last])
+        trace = state.past_trace[b, last] * left + 1.0
         for i in range(first, last):
-            past_step[i] = past_step[i + 1]
-            past_trace[i] = past_trace[i + 1]
-        past_step[last] = t
-        past_trace[last] = trace
+            state.past_step[b, i] = state.past_step[b, i + 1]
+            state.past_trace[b, i] = state.past_trace[b, i + 1]
+        state.past_step[b, last] = t
+        state.past_trace[b, last] = trace
 
 
 @_kernel
-def _pre_spikes_from_history(p, g, f, b, u, state, t):  # type: ignore[no-untyped-def]
+def _pre_spikes_from_history(p, j, b, u, state, t):  # type: ignore[no-untyped-def]
     """Apply the remembered post arrivals since the last spike of pre unit ``u``, which spikes now, then depress."""
-    weight, past_step, past_trace = state.weight[b], state.past_step[b], state.past_trace[b]
-    multiplicative = g[MULTIPLICATIVE] == 1
-    h = g[HISTORY]
-    i = g[PRE_AT] + u
+    h, n_delays = p.ints[j, HISTORY], p.ints[j, N_DELAYS]
+    a_plus, a_minus, w_min, w_max = p.floats[j, A_PLUS], p.floats[j, A_MINUS], p.floats[j, W_MIN], p.floats[j, W_MAX]
+    multiplicative = p.ints[j, MULTIPLICATIVE]
+    i = p.ints[j, PRE_AT] + u
     x_pre, t_pre = state.x_pre[b, i], state.t_pre[b, i]
-    row = g[ROW_AT] + u * (g[N_DELAYS] + 1)
-    for k in range(g[N_DELAYS]):
-        delay = p.delays[g[DELAY_AT] + k]
+    row = p.ints[j, ROW_AT] + u * (n_delays + 1)
+    for k in range(n_delays):
+        delay = p.delays[p.ints[j, DELAY_AT] + k]
         for s in range(p.row_pointer[row + k], p.row_pointer[row + k + 1]):
-            w = weight[s]
+            w = state.weight[b, s]
             depression = -1.0
-            first = g[PAST_AT] + p.post[s] * h
+            first = p.ints[j, PAST_AT] + p.post[s] * h
             for e in range(first, first + h):
-                arrival = past_step[e] + delay
-                if past_step[e] == NEVER or arrival > t:
+                past = state.past_step[b, e]
+                arrival = past + delay
+                if past == NEVER or arrival > t:
                     continue
                 if t_pre != NEVER and arrival > t_pre:
-                    w = _potentiated(w, x_pre * _left(p.decay, g[PLUS_AT], g[PLUS_SIZE], arrival - t_pre), f, multiplicative)
-                depression = past_trace[e] * _left(p.decay, g[MINUS_AT], g[MINUS_SIZE], t - arrival)
-            weight[s] = w if depression < 0.0 else _depressed(w, depression, f, multiplicative)
+                    trace = x_pre * _left(p.decay, p.ints[j, PLUS_AT], p.ints[j, PLUS_SIZE], arrival - t_pre)
+                    w = _potentiated(w, trace, a_plus, w_min, w_max, multiplicative)
+                depression = state.past_trace[b, e] * _left(p.decay, p.ints[j, MINUS_AT], p.ints[j, MINUS_SIZE], t - arrival)
+            state.weight[b, s] = w if depression < 0.0 else _depressed(w, depression, a_minus, w_min, w_max, multiplicative)
 
 
 @_kernel
 def _learn(p, b, state, t, on):  # type: ignore[no-untyped-def]
     slot = t % state.fired.shape[1]
     for j in range(p.ints.shape[0]):
-        g, f = p.ints[j], p.floats[j]
-        if g[HISTORY] > 0:
-            _remember_post(p, g, b, state, t)
+        if p.ints[j, HISTORY] > 0:
+            _remember_post(p, j, b, state, t)
         else:
-            _post_arrivals(p, g, f, b, state, t, on)
+            _post_arrivals(p, j, b, state, t, on)
+        pre_first, n_pre = p.ints[j, PRE_FIRST], p.ints[j, N_PRE]
         for n in range(state.n_fired[b, slot]):
-            u = state.fired[b, slot, n] - g[PRE_FIRST]
-            if u < 0 or u >= g[N_PRE]:
+            u = state.fired[b, slot, n] - pre_first
+            if u < 0 or u >= n_pre:
                 continue
-            if g[HISTORY] == 0:
-                _pre_spikes_by_event(p, g, f, b, u, state, t, on)
+            if p.ints[j, HISTORY] == 0:
+                _pre_spikes_by_event(p, j, b, u, state, t, on)
             elif on:
-                _pre_spikes_from_history(p, g, f, b, u, state, t)
-            i = g[PRE_AT] + u
-            state.x_pre[b, i] = state.x_pre[b, i] * _left(p.decay, g[PLUS_AT], g[PLUS_SIZE], t - state.t_pre[b, i]) + 1.0
+                _pre_spikes_from_history(p, j, b, u, state, t)
+            i = p.ints[j, PRE_AT] + u
+            left = _left(p.decay, p.ints[j, PLUS_AT], p.ints[j, PLUS_SIZE], t - state.t_pre[b, i])
+            state.x_pre[b, i] = state.x_pre[b, i] * left + 1.0
             state.t_pre[b, i] = t
 
 
 @_kernel
-def _add(arriving, target, weight):  # type: ignore[no-untyped-def]
-    for s in range(target.size):
-        arriving[target[s]] += weight[s]
-
-
-@_kernel
-def _send(static, p, b, state, t):  # type: ignore[no-untyped-def]
+def _send(static, p, b, g, state, t, shift):  # type: ignore[no-untyped-def]
     slot = t % state.fired.shape[1]
     n_slots = state.arriving.shape[1]
-    weight = static.weight[b if static.weight.shape[0] > 1 else 0]
+    now = t % n_slots
+    lane = b - (g << shift)
+    row = b if static.weight.shape[0] > 1 else 0
     for n in range(state.n_fired[b, slot]):
         u = state.fired[b, slot, n]
         for k in range(static.delays.size):
             first, last = static.pointer[u, k], static.pointer[u, k + 1]
             if first < last:
-                _add(state.arriving[b, (t + static.delays[k]) % n_slots], static.target[first:last], weight[first:last])
-    learned = state.weight[b]
+                then = _wrapped(now + static.delays[k], n_slots)
+                for s in range(first, last):
+                    state.arriving[g, then, (static.target[s] << shift) + lane] += static.weight[row, s]
     for j in range(p.ints.shape[0]):
-        g = p.ints[j]
+        n_delays, pre_first, n_pre = p.ints[j, N_DELAYS], p.ints[j, PRE_FIRST], p.ints[j, N_PRE]
         for n in range(state.n_fired[b, slot]):
-            u = state.fired[b, slot, n] - g[PRE_FIRST]
-            if u < 0 or u >= g[N_PRE]:
+            u = state.fired[b, slot, n] - pre_first
+            if u < 0 or u >= n_pre:
                 continue
-            row = g[ROW_AT] + u * (g[N_DELAYS] + 1)
-            for k in range(g[N_DELAYS]):
-                first, last = p.row_pointer[row + k], p.row_pointer[row + k + 1]
+            bounds = p.ints[j, ROW_AT] + u * (n_delays + 1)
+            for k in range(n_delays):
+                first, last = p.row_pointer[bounds + k], p.row_pointer[bounds + k + 1]
                 if first < last:
-                    _add(state.arriving[b, (t + p.delays[g[DELAY_AT] + k]) % n_slots], p.target[first:last], learned[first:last])
+                    then = _wrapped(now + p.delays[p.ints[j, DELAY_AT] + k], n_slots)
+                    for s in range(first, last):
+                        state.arriving[g, then, (p.target[s] << shift) + lane] += state.weight[b, s]
 
 
 @_kernel
@@ -341,69 +393,102 @@ def _keep_spikes(out, b, n_fired, fired, t):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _keep_states(out, b, s, v, isyn_exc, isyn_inh):  # type: ignore[no-untyped-def]
+def _keep_states(out, b, s, v, isyn_exc, isyn_inh, lanes, lane):  # type: ignore[no-untyped-def]
     for j in range(out.probe.shape[0]):
         variable, first, size, column = out.probe[j]
         source = v if variable == 0 else (isyn_exc if variable == 1 else isyn_inh)
         for i in range(size):
-            out.states[b, s, column + i] = source[first + i]
+            out.states[b, s, column + i] = source[(first + i) * lanes + lane]
+
+
+@_kernel
+def _room_left(out, first, last, n_units):  # type: ignore[no-untyped-def]
+    most = 0
+    for b in range(first, last):
+        most = max(most, out.n_spikes[b])
+    return most + n_units <= out.step.shape[1]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance(cells, static, plastic, state, drive, out, n_sources, t_start, b_first, b_last):  # type: ignore[no-untyped-def]
-    """Run the replicas ``b_first <= b < b_last`` from where ``out.done`` says to the end of the call.
+def advance(cells, static, plastic, state, drive, out, n_sources, t_start, shift, g_first, g_last):  # type: ignore[no-untyped-def]
+    """Run the groups ``g_first <= g < g_last`` from where ``out.done`` says to the end of the call.
 
-    A replica stops early, between two steps, when its spike buffer could overflow in the next
-    step; ``out.done`` tells, and the caller empties the buffers and calls again.
+    A group stops early, between two steps, when a spike buffer could overflow in the next step;
+    ``out.done`` tells, and the caller empties the buffers and calls again.
     """
-    n = state.v.shape[1]
+    lanes = 1 << shift
+    width = state.v.shape[1]
+    n = width >> shift
     n_units = n_sources + n
     n_steps = drive.plastic.size
     n_slots, n_past = state.arriving.shape[1], state.fired.shape[1]
-    words = np.zeros((n + 7) // 8, np.uint64)
+    words = np.zeros((width + 7) // 8, np.uint64)
     spiked = words.view(np.uint8)
-    moved = np.empty(n)
-    for b in range(b_first, b_last):
-        row = b if cells.v_rest.shape[0] > 1 else 0
-        v, isyn_exc, isyn_inh, until = state.v[b], state.isyn_exc[b], state.isyn_inh[b], state.refractory_until[b]
+    moved = np.empty(width)
+    for g in range(g_first, g_last):
+        row = g if cells.v_rest.shape[0] > 1 else 0
+        v, isyn_exc, isyn_inh, until, arriving_ring = (
+            state.v[g],
+            state.isyn_exc[g],
+            state.isyn_inh[g],
+            state.refractory_until[g],
+            state.arriving[g],
+        )
         v_rest, v_reset, v_thresh, refractory = cells.v_rest[row], cells.v_reset[row], cells.v_thresh[row], cells.refractory[row]
         keep, gain_exc, gain_inh, drift = cells.keep[row], cells.gain_exc[row], cells.gain_inh[row], cells.drift[row]
         scale_exc, scale_inh, decay_exc, decay_inh = cells.scale_exc[row], cells.scale_inh[row], cells.decay_exc[row], cells.decay_inh[row]
-        fired_ring, n_fired, arriving_ring = state.fired[b], state.n_fired[b], state.arriving[b]
-        cursor = out.cursor[b]
-        s = out.done[b]
-        while s < n_steps and out.n_spikes[b] + n_units <= out.step.shape[1]:
+        b_first, b_last = g * lanes, (g + 1) * lanes
+        s = out.done[b_first]
+        while s < n_steps and _room_left(out, b_first, b_last, n_units):
             t = t_start + s
             slot = t % n_past
-            count = 0
-            while cursor < drive.pointer[b + 1] and drive.step[cursor] == s:
-                fired_ring[slot, count] = drive.unit[cursor]
-                count += 1
-                cursor += 1
+            for b in range(b_first, b_last):
+                count = 0
+                cursor = out.cursor[b]
+                while cursor < drive.pointer[b + 1] and drive.step[cursor] == s:
+                    state.fired[b, slot, count] = drive.unit[cursor]
+                    count += 1
+                    cursor += 1
+                out.cursor[b] = cursor
+                state.n_fired[b, slot] = count
             if n > 0:
                 arriving = arriving_ring[t % n_slots]
-                _deliver(isyn_exc, scale_exc, arriving[:n])
-                _deliver(isyn_inh, scale_inh, arriving[n:])
-                _move(moved, v, isyn_exc, isyn_inh, v_rest, keep, gain_exc, gain_inh, drift)
-                _decay(isyn_exc, decay_exc)
-                _decay(isyn_inh, decay_inh)
-                _threshold(v, moved, until, v_thresh, spiked, t)
+                arriving_exc, arriving_inh = arriving[:width], arriving[width:]
+                for r in range(cells.runs.shape[0]):
+                    i = cells.runs[r, 0]
+                    a, z = i * lanes, cells.runs[r, 1] * lanes
+                    _update_run(
+                        v[a:z], isyn_exc[a:z], isyn_inh[a:z], until[a:z], arriving_exc[a:z], arriving_inh[a:z], spiked[a:z], t,
+                        v_rest[i], v_thresh[i], keep[i], gain_exc[i], gain_inh[i], drift[i],
+                        scale_exc[i], scale_inh[i], decay_exc[i], decay_inh[i],
+                    )  # fmt: skip
+                if cells.runs.shape[0] == 0:
+                    _deliver(isyn_exc, scale_exc, arriving_exc)
+                    _deliver(isyn_inh, scale_inh, arriving_inh)
+                    _move(moved, v, isyn_exc, isyn_inh, v_rest, keep, gain_exc, gain_inh, drift)
+                    _decay(isyn_exc, decay_exc)
+                    _decay(isyn_inh, decay_inh)
+                    _threshold(v, moved, until, v_thresh, spiked, t)
                 for w in range(words.size):
                     if words[w] != 0:
-                        for i in range(8 * w, min(8 * w + 8, n)):
-                            if spiked[i]:
-                                fired_ring[slot, count] = n_sources + i
-                                count += 1
-                                v[i] = v_reset[i]
-                                until[i] = t + refractory[i]
-            n_fired[slot] = count
-            if plastic.ints.shape[0] > 0:
-                _learn(plastic, b, state, t, drive.plastic[s] != 0)
-            if count > 0:
-                _send(static, plastic, b, state, t)
-                _keep_spikes(out, b, count, fired_ring[slot], t)
-            if out.probe.shape[0] > 0:
-                _keep_states(out, b, s, v, isyn_exc, isyn_inh)
+                        for place in range(8 * w, min(8 * w + 8, width)):
+                            if spiked[place]:
+                                i, b = place >> shift, b_first + (place & (lanes - 1))
+                                state.fired[b, slot, state.n_fired[b, slot]] = n_sources + i
+                                state.n_fired[b, slot] += 1
+                                v[place] = v_reset[i]
+                                until[place] = t + refractory[i]
+            for b in range(b_first, b_last):
+                recent = 0  # spikes of the steps whose arrivals learning may see
+                for k in range(n_past):
+                    recent += state.n_fired[b, k]
+                if recent > 0 and plastic.ints.shape[0] > 0:
+                    _learn(plastic, b, state, t, drive.plastic[s] != 0)
+                count = state.n_fired[b, slot]
+                if count > 0:
+                    _send(static, plastic, b, g, state, t, shift)
+                    _keep_spikes(out, b, count, state.fired[b, slot], t)
+                if out.probe.shape[0] > 0:
+                    _keep_states(out, b, s, v, isyn_exc, isyn_inh, lanes, b - b_first)
             s += 1
-        out.cursor[b] = cursor
-        out.done[b] = s
+        out.done[b_first:b_last] = s

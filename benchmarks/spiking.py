@@ -20,8 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import neuromem
 from benchmarks.networks import recurrent
 from benchmarks.propagation import propagation

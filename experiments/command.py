@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from neuromem.experiments.expected import Verdict, compare
-
 from neuromem.backends import Backend, load_backend
 from neuromem.errors import NeuromemError, StoreError
+from neuromem.experiments.expected import Verdict, compare
 
 Measure = Callable[[Backend, bool], dict[str, Any]]
 """(backend, quick) -> ``{"settings": ..., "measured": ...}``, made of what JSON holds."""

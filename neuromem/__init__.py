@@ -1,6 +1,6 @@
 """A simulator for neuromorphic and associative memories: define once, run on engines that agree."""
 
-from neuromem import models  # type: ignore[attr-defined]  # the folder models/ of the repository, where mypy does not look
+from neuromem import models
 from neuromem.api import (
     InterruptedRun,
     RunResult,

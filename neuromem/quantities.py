@@ -14,10 +14,11 @@ import numpy as np
 
 from neuromem.errors import SpecError
 
-# A time within this fraction of a whole step is that step: it absorbs the rounding of
-# decimal literals (relative error of one division of doubles is 2**-52, and delays are
-# below 1e6 steps), and is far below any meant fraction of a step.
+# A time within this fraction of a whole step is that step: it absorbs the rounding of decimal
+# literals, and is far below any meant fraction of a step. Long times are allowed a relative error
+# of RELATIVE_TOLERANCE: a literal of 12 digits, far above the 2**-52 of one division of doubles.
 STEP_TOLERANCE = 1e-6
+RELATIVE_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ def check_range(name: str, values: float | Sequence[float] | np.ndarray, owner: 
     raise SpecError(f"{owner}: {name} = {bad[0]:g} {allowed.unit.split(',')[0]}{where}; expected {allowed}.")
 
 
+def _tolerance(exact: float) -> float:
+    return max(STEP_TOLERANCE, RELATIVE_TOLERANCE * abs(exact))
+
+
 def steps_of(time: float, dt: float, name: str, owner: str, minimum: int = 0) -> int:
     """Return ``time / dt`` as a whole number of steps.
 
@@ -91,7 +96,7 @@ def steps_of(time: float, dt: float, name: str, owner: str, minimum: int = 0) ->
         raise SpecError(f"{owner}: {name} = {time} ms; expected a finite time.")
     exact = time / dt
     steps = round(exact)
-    if abs(exact - steps) > STEP_TOLERANCE * max(1.0, abs(exact)):
+    if abs(exact - steps) > _tolerance(exact):
         low, high = math.floor(exact), math.ceil(exact)
         near = [s for s in (low, high) if s >= minimum] or [minimum]
         text = " and ".join(f"{s * dt:.12g}" for s in near)
@@ -112,4 +117,4 @@ def steps_covering(time: float, dt: float) -> int:
     """Return the least number of whole steps that covers ``time``: ``ceil(time / dt)``."""
     exact = time / dt
     near = round(exact)
-    return int(near if abs(exact - near) <= STEP_TOLERANCE * max(1.0, abs(exact)) else math.ceil(exact))
+    return int(near if abs(exact - near) <= _tolerance(exact) else math.ceil(exact))

@@ -232,7 +232,9 @@ CASES: dict[str, Callable[[], object]] = {
     "drawn out of range": lambda: single(cell=IFCurrExp(cm=RandomDistribution("uniform", -2.0, -1.0))),
     "drawn reset": lambda: single(cell=IFCurrExp(v_reset=RandomDistribution("uniform", -50.0, -40.0))),
     "too many weights": lambda: lowered(link(weight=[0.5, 0.5])),
-    "drawn above w_max": lambda: lowered(link(FromListConnector([(0, 0, 1.5, 1.0)]), plasticity=RULE)),
+    "drawn above w_max": lambda: lowered(link(weight=RandomDistribution("uniform", 1.5, 1.5), plasticity=RULE)),
+    "list above w_max": lambda: lowered(link(FromListConnector([(0, 0, 1.5, 1.0)]), plasticity=RULE)),
+    "list delay": lambda: lowered(link(FromListConnector([(0, 0, 1.5, 0.25)]))),
     "list weight": lambda: lowered(link(FromListConnector([(0, 0, -1.5, 1.0)]))),
     "n_steps": lambda: lower(network(), dt=0.1, n_steps=-1),
     # ops
@@ -242,6 +244,7 @@ CASES: dict[str, Callable[[], object]] = {
     "stack nothing": lambda: stack(()),
     "stack n_steps": lambda: stack((single(), single(n_steps=11))),
     "stack populations": lambda: stack((single(), single(more=(LONG,)))),
+    "stack projections": lambda: stack((single(projections=(link(),)), single(projections=(link(), link(name="more"))))),
     "stack schedule": lambda: stack((single(), frozen(single()))),
     "stack integrators": lambda: stack((single(), single(cell=IFCurrExp(integrator="spinnaker")))),
     "stack synapses": lambda: stack((single(), single(seed=1))),

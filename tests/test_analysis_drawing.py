@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from neuromem.models import ca3_cam
 
 from neuromem.analysis.drawing import EXCITATORY, INHIBITORY, draw_network, network_figure
 from neuromem.analysis.layers import Place, crossings, ends, lay_out, layer_numbers, order_layers, stack
+from neuromem.models import ca3_cam
 from neuromem.spec import (
     STDP,
     AdditiveWeightDependence,

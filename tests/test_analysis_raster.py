@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from neuromem.models import ca3_cam
-from neuromem.models.ca3_cam import PROTOCOLS
 
 from neuromem.analysis.labels import fits_across, label_lines, pattern_text, thin_out
 from neuromem.analysis.palette import role_colours, tint
@@ -23,6 +21,8 @@ from neuromem.analysis.raster import MAX_WIDTH, draw_raster, raster_figure
 from neuromem.backends import load_backend
 from neuromem.errors import FileError, StoreError
 from neuromem.ir import Recording, lower_memory, plan
+from neuromem.models import ca3_cam
+from neuromem.models.ca3_cam import PROTOCOLS
 from neuromem.runs.outcomes import Outcome, outcomes
 from neuromem.spec import AddressTable, IFCurrExp, MemoryModel, Network, Population, Probe, Protocol, SpikeSourceArray, forget
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from neuromem.models.ca3_cam import functional
 
 import neuromem
 from neuromem.backends.base import Simulation
 from neuromem.backends.reference import ReferenceSimulation
 from neuromem.errors import SpecError, UnsupportedError
 from neuromem.ir import Recording
+from neuromem.models.ca3_cam import functional
 from neuromem.spec import MemoryModel, Probe, Role, View
 
 MEMORY = neuromem.models.ca3_cam()
@@ -199,7 +199,7 @@ FORMS = "forget, overwrite, recall_by_content, recall_by_cue, store"
         ),
         (
             with_role(replace(CUE, input=View("inn", 0, 5))),
-            "ca3-cam: input of role 'cue': no population 'inn'; the network has in, merge_cont, merge_cue, out, s1_cont, s1_cue, s2_cond, s2_cont, s2_cue, s2_int; did you mean 'in'?.",
+            "ca3-cam: input of role 'cue': no population 'inn'; the network has in, merge_cont, merge_cue, out, s1_cont, s1_cue, s2_cond, s2_cont, s2_cue, s2_int (did you mean 'in'?).",
         ),
         (
             with_role(replace(CUE, readout=View("out", 11, 16))),
@@ -219,7 +219,7 @@ FORMS = "forget, overwrite, recall_by_content, recall_by_cue, store"
         (with_form(n_steps=0), "ca3-cam: form 'store' has n_steps = 0; expected at least 1."),
         (
             replace(MEMORY, gaps={("store", "recal_by_cue"): 3}),
-            f"ca3-cam: gap ('store', 'recal_by_cue') names the form 'recal_by_cue'; expected one of {FORMS}; did you mean 'recall_by_cue'?.",
+            f"ca3-cam: gap ('store', 'recal_by_cue') names the form 'recal_by_cue'; expected one of {FORMS} (did you mean 'recall_by_cue'?).",
         ),
         (replace(MEMORY, gaps={("store", "store"): 0}), "ca3-cam: gap ('store', 'store') = 0; expected a number of steps, at least 1."),
     ],

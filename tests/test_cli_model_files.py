@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from cli_testing import say
-from neuromem.models import ca3_cam
 
 from neuromem.errors import FileError, SpecError
 from neuromem.model_files import find_model
+from neuromem.models import ca3_cam
 
 GOOD = """\
 from __future__ import annotations
@@ -114,19 +114,19 @@ ERRORS = {
     (
         "mine.py:",
     ): "mine.py: no function is named; expected mine.py:function, with one of build, fails, last_cue, nothing, wrong_definition.",
-    ("mine.py:biuld",): "mine.py: no function 'biuld'; it has build, fails, last_cue, nothing, wrong_definition; did you mean 'build'?.",
+    ("mine.py:biuld",): "mine.py: no function 'biuld'; it has build, fails, last_cue, nothing, wrong_definition (did you mean 'build'?).",
     ("mine.py:number",): "mine.py: number is a int; expected a function that returns a MemoryModel.",
     ("mine.py:nothing",): "mine.py: nothing(size=4) returned a int; expected a MemoryModel.",
     ("mine.py:fails", "--set", "size=3"): "mine.py:24: ZeroDivisionError: division by zero (in fails(size=3)).",
     ("mine.py:wrong_definition",): "mine.py:wrong_definition: no parameter 'size'; it has none.",
-    ("mine.py:build", "--set", "sise=3"): "mine.py:build: no parameter 'sise'; it has size; did you mean 'size'?.",
+    ("mine.py:build", "--set", "sise=3"): "mine.py:build: no parameter 'sise'; it has size (did you mean 'size'?).",
     ("syntax.py:build",): "syntax.py:2: SyntaxError: invalid syntax.",
     ("raises.py:build",): "raises.py:2: KeyError: 'a' (while the file was loaded).",
     ("lines.py:build",): "lines.py:1: ValueError: first second (while the file was loaded).",
     ("exits.py:build",): "exits.py:2: SystemExit: 3 (while the file was loaded).",
     ("protocols.py:build",): "protocols.py: PROTOCOLS['a'] is a int; expected a ProtocolRecipe.",
     ("protocol_list.py:build",): "protocol_list.py: PROTOCOLS is a list; expected a dictionary of ProtocolRecipe by name.",
-    ("ca3-cma",): "model 'ca3-cma'; expected one of ca3-cam, or a file of your own as path/to/file.py:function; did you mean 'ca3-cam'?.",
+    ("ca3-cma",): "model 'ca3-cma'; expected one of ca3-cam, or a file of your own as path/to/file.py:function (did you mean 'ca3-cam'?).",
     ("mine:build",): "model 'mine:build'; expected one of ca3-cam, or a file of your own as path/to/file.py:function.",
 }
 

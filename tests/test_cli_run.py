@@ -174,17 +174,17 @@ def test_all_outputs_and_their_replacement() -> None:
         (("--out", "a/r.zarr"), "a/r.zarr: there is no folder a; expected an existing one: mkdir -p a"),
         (("--raster", "there/r.png"), "there/r.png: there is no folder there; expected an existing one: mkdir -p there"),
         (("--raster", "r.jpeg"), "r.jpeg: a picture that ends in '.jpeg'; expected one of .pdf, .png, .svg."),
-        (("--set", "n_cue=3"), "ca3-cam: no parameter 'n_cue'; it has n_content, n_cues, post_history; did you mean 'n_cues'?."),
+        (("--set", "n_cue=3"), "ca3-cam: no parameter 'n_cue'; it has n_content, n_cues, post_history (did you mean 'n_cues'?)."),
         (("--set", "n_cues"), "--set n_cues: expected KEY=VALUE, such as --set n_cues=8."),
         (("--set", "n_cues=2.5"), "ca3_cam: n_cues = 2.5; expected a whole number, at least 1."),
         (
             ("--protocol", "functinal"),
-            "ca3-cam: no protocol 'functinal'; expected one of functional, state_map, stress, or a .toml file; did you mean 'functional'?.",
+            "ca3-cam: no protocol 'functinal'; expected one of functional, state_map, stress, or a .toml file (did you mean 'functional'?).",
         ),
         (("--protocol", "none.toml"), "none.toml: no such file; expected a protocol as a TOML file."),
         (
             ("--protocol", "p.toml"),
-            "p.toml:2: parameters.n_cue: ca3-cam: no parameter 'n_cue'; it has n_content, n_cues, post_history; did you mean 'n_cues'?.",
+            "p.toml:2: parameters.n_cue: ca3-cam: no parameter 'n_cue'; it has n_content, n_cues, post_history (did you mean 'n_cues'?).",
         ),
     ],
 )  # fmt: skip
@@ -229,7 +229,7 @@ def test_a_full_disk_leaves_no_half_a_file() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--backend", "cpuu"), "backend 'cpuu'; expected one of brian2, cpu, reference; did you mean 'cpu'?."),
+        (("--backend", "cpuu"), "backend 'cpuu'; expected one of brian2, cpu, reference (did you mean 'cpu'?)."),
         (
             ("--backend", "cpu", "--codegen", "numpy"),
             "backend 'cpu': options codegen; it does not know them (codegen is an option of brian2).",

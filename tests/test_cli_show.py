@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from cli_testing import golden, say
-from neuromem.models import ca3_cam
-from neuromem.models.ca3_cam import stress
 
 from neuromem.backends import BACKENDS
 from neuromem.errors import BackendMissingError
 from neuromem.ir import lower_memory
+from neuromem.models import ca3_cam
+from neuromem.models.ca3_cam import stress
 
 
 @pytest.fixture(autouse=True)

@@ -13,20 +13,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from neuromem.experiments import command
-from neuromem.experiments.ca3_wiring import without_self_inhibition
-from neuromem.experiments.expected import EACH_OF_TWO, compare, find
-from neuromem.experiments.intervals import binomial_interval
-from neuromem.experiments.trials import count_recalls, run_one, run_trials
-from neuromem.experiments.workloads import learn_overwrite_recall, learn_then_recall, retimed
-from neuromem.models import ca3_cam
-from neuromem.models.ca3_cam import stress
 from scipy import stats
 
 from neuromem import experiments
 from neuromem.backends import Backend, Refusal, Support, load_backend
 from neuromem.backends.reference import ReferenceBackend
 from neuromem.errors import SpecError, StoreError
+from neuromem.experiments import command
+from neuromem.experiments.expected import EACH_OF_TWO, compare, find
+from neuromem.experiments.intervals import binomial_interval
+from neuromem.experiments.trials import count_recalls, run_one, run_trials
+from neuromem.experiments.workloads import learn_overwrite_recall, learn_then_recall, retimed
+from neuromem.models import ca3_cam
+from neuromem.models.ca3_cam import stress
 from neuromem.spec import ArrayConnector
 
 ROOT = Path(experiments.__path__[0])
@@ -121,13 +120,12 @@ def test_retimed_keeps_the_operations_and_sets_the_gaps() -> None:
     assert gaps == [7 if o.kind == "store" else 6 for o in fast.operations[:-1]]
 
 
-def test_wiring_without_self_inhibition_drops_one_synapse_for_each_cue() -> None:
-    memory = ca3_cam(4, 3)
-    changed = without_self_inhibition(memory)
-    differing = [(a, b) for a, b in zip(memory.network.projections, changed.network.projections, strict=True) if a != b]
+def test_self_inhibition_adds_one_synapse_for_each_cue() -> None:
+    without, with_self = (ca3_cam(4, 3, self_inhibition=s).network.projections for s in (False, True))
+    differing = [(a, b) for a, b in zip(without, with_self, strict=True) if a != b]
     assert len(differing) == 1
     assert (differing[0][0].pre, differing[0][0].post, differing[0][0].receptor) == ("s1_cue", "s2_cue", "inhibitory")
-    connector = differing[0][1].connector
+    connector = differing[0][0].connector
     assert isinstance(connector, ArrayConnector)
     np.testing.assert_array_equal(connector.array, ~np.eye(4, dtype=bool))
 

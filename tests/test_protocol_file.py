@@ -6,9 +6,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from neuromem.models import ca3_cam
 
 from neuromem.errors import FileError
+from neuromem.models import ca3_cam
 from neuromem.spec import Protocol, recall, store
 from neuromem.spec.protocol_file import key_lines, load_protocol, settling_steps
 
@@ -99,11 +99,11 @@ STORE = '[[operation]]\nkind = "store"\nat = 0\ncue = 0\ncontent = 1\n'
 WRONG = {
     "unknown key": (
         "gapp = 3\n" + STORE,
-        "p.toml:1: gapp: unknown key; expected one of gap, n_steps, name, operation, parameters, start, unsafe_gaps; did you mean 'gap'?.",
+        "p.toml:1: gapp: unknown key; expected one of gap, n_steps, name, operation, parameters, start, unsafe_gaps (did you mean 'gap'?).",
     ),
     "unknown key of an operation, with the right one missing": (
         '[[operation]]\nat = 0\nknid = "store"\n',
-        "p.toml:3: operation 1, knid: unknown key; expected one of at, content, cue, kind; did you mean 'kind'?.",
+        "p.toml:3: operation 1, knid: unknown key; expected one of at, content, cue, kind (did you mean 'kind'?).",
     ),
     "wrong type": ("name = 3\n" + STORE, "p.toml:1: name = 3; expected text."),
     "text in place of a number": (
@@ -124,7 +124,7 @@ WRONG = {
     ),
     "misspelt kind": (
         STORE.replace("store", "stor"),
-        'p.toml:2: operation 1, kind = "stor"; expected "store", "recall" or "forget"; did you mean \'store\'?.',
+        'p.toml:2: operation 1, kind = "stor"; expected "store", "recall" or "forget" (did you mean \'store\'?).',
     ),
     "missing kind": ("[[operation]]\nat = 0\n", 'p.toml:1: operation 1, kind: missing; expected "store", "recall" or "forget".'),
     "parameter that is a list": (

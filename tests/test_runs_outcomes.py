@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from neuromem.models.ca3_cam import functional, state_map
 
 import neuromem
 from neuromem.errors import SpecError
 from neuromem.ir import Program, Recording, lower_memory
+from neuromem.models.ca3_cam import functional, state_map
 from neuromem.runs.outcomes import outcomes
 from neuromem.spec import MemoryModel, Network, Protocol, recall, store
 

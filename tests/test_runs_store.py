@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from neuromem.models.ca3_cam import functional
 
 import neuromem
 from neuromem.api import RunResult
 from neuromem.errors import StoreError
+from neuromem.models.ca3_cam import functional
 from neuromem.runs import store
 from neuromem.runs.provenance import REQUIRED
 from neuromem.spec import Probe, Protocol, recall

@@ -181,7 +181,7 @@ def test_an_unknown_projection() -> None:
     memory = replace(MEMORY, network=replace(MEMORY.network, projections=MEMORY.network.projections[9:11]))
     session = neuromem.build(memory, backend="reference")
     assert session.weights("s2_cont>s2_cue").shape == (12,)
-    with raises("ca3-cam: no projection 's1_cue>cont'; it has s1_cue>s1_cont, s2_cont>s2_cue; did you mean 's1_cue>s1_cont'?."):
+    with raises("ca3-cam: no projection 's1_cue>cont'; it has s1_cue>s1_cont, s2_cont>s2_cue (did you mean 's1_cue>s1_cont'?)."):
         session.weights("s1_cue>cont")
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from neuromem.backends import Backend
 from neuromem.experiments import command
-from neuromem.experiments.ca3_wiring import without_self_inhibition
 from neuromem.experiments.figures import BLUE, GREY, RED, panels, write
 from neuromem.experiments.trials import Count, count_recalls, run_one
 from neuromem.models import ca3_cam
 from neuromem.models.ca3_cam import PROTOCOLS
-
-from neuromem.backends import Backend
 from neuromem.spec import MemoryModel
 
 FOLDER = Path(__file__).parent
@@ -49,8 +48,8 @@ def same_published_spikes(backend: Backend) -> bool:
     same = []
     for recipe in PROTOCOLS.values():
         sizes: dict[str, Any] = dict(recipe.parameters)
-        memory = ca3_cam(**sizes)
-        a, b = (run_one(m, recipe.build(**sizes), backend)[0] for m in (memory, without_self_inhibition(memory)))
+        memories = (ca3_cam(**sizes, self_inhibition=s) for s in (True, False))
+        a, b = (run_one(m, recipe.build(**sizes), backend)[0] for m in memories)
         same.append(np.array_equal(a.step, b.step) and np.array_equal(a.unit, b.unit))
     return all(same)
 
@@ -58,8 +57,8 @@ def same_published_spikes(backend: Backend) -> bool:
 def measure(backend: Backend, quick: bool) -> dict[str, Any]:
     """Return the wrong recalls of the stress protocol by content size, with and without self-inhibition."""
     sizes = (10, 12, 13) if quick else N_CONTENTS
-    with_self = {f"bits_{m}": wrong_recalls(ca3_cam(N_CUES, m), backend) for m in sizes}
-    without = {f"bits_{m}": wrong_recalls(without_self_inhibition(ca3_cam(N_CUES, m)), backend) for m in sizes}
+    with_self = {f"bits_{m}": wrong_recalls(ca3_cam(N_CUES, m, self_inhibition=True), backend) for m in sizes}
+    without = {f"bits_{m}": wrong_recalls(ca3_cam(N_CUES, m, self_inhibition=False), backend) for m in sizes}
     good = [m for m in sizes if not with_self[f"bits_{m}"]["content"]["wrong"]]
     return {
         "settings": {"n_cues": N_CUES, "n_content": list(sizes), "protocol": "stress", "gap": 14},

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from neuromem.experiments import command
-from neuromem.experiments.ca3_wiring import without_self_inhibition
-from neuromem.experiments.figures import BLUE, GREEN, GREY, ORANGE, RED, panels, write
-from neuromem.experiments.trials import Count, count_recalls, run_one
-from neuromem.models import ca3_cam
-from neuromem.models.ca3_cam import PROTOCOLS
 
 from neuromem.backends import Backend
+from neuromem.experiments import command
+from neuromem.experiments.figures import BLUE, GREEN, GREY, ORANGE, RED, panels, write
+from neuromem.experiments.trials import Count, count_recalls, run_one
 from neuromem.ir import Recording
+from neuromem.models import ca3_cam
+from neuromem.models.ca3_cam import PROTOCOLS
 
 FOLDER = Path(__file__).parent
 
@@ -26,7 +25,7 @@ BOARD = 15
 
 def wrong_recalls(backend: Backend, n_cues: int, n_content: int, history: int | None) -> dict[str, Count]:
     """Run the stress protocol; return the wrong recalls by cue and by content, and the false and missing units."""
-    memory = without_self_inhibition(ca3_cam(n_cues, n_content, history))  # which fails above 12 bits: see ca3_content_limit
+    memory = ca3_cam(n_cues, n_content, history)
     protocol = PROTOCOLS["stress"].build(n_cues=n_cues, n_content=n_content)
     _, outcomes = run_one(memory, protocol, backend)
     return count_recalls([outcomes])

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from neuromem.backends import Backend
 from neuromem.experiments import command
 from neuromem.experiments.figures import BLUE, GREEN, ORANGE, RED, panels, percent, write
 from neuromem.experiments.trials import count_recalls, run_one, run_trials
 from neuromem.experiments.workloads import learn_overwrite_recall
-from neuromem.models import ca3_cam
-
-from neuromem.backends import Backend
 from neuromem.ir.randomness import generator
+from neuromem.models import ca3_cam
 from neuromem.spec import Protocol, recall, store
 
 FOLDER = Path(__file__).parent

@@ -6,14 +6,13 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from neuromem.backends import Backend
 from neuromem.experiments import command
 from neuromem.experiments.figures import GREY, RED, panels, write
 from neuromem.experiments.trials import count_recalls, run_one
+from neuromem.ir import Recording
 from neuromem.models import ca3_cam
 from neuromem.models.ca3_cam import PROTOCOLS
-
-from neuromem.backends import Backend
-from neuromem.ir import Recording
 
 FOLDER = Path(__file__).parent
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from neuromem.backends import Backend
 from neuromem.experiments import command
 from neuromem.experiments.figures import BLUE, GREY, ORANGE, PURPLE, RED, panels, percent, write
 from neuromem.experiments.trials import count_recalls, run_one, run_trials
 from neuromem.experiments.workloads import learn_then_recall
-from neuromem.models import ca3_cam
-
-from neuromem.backends import Backend
 from neuromem.ir.randomness import generator
+from neuromem.models import ca3_cam
 from neuromem.runs.outcomes import Outcome
 from neuromem.spec import Protocol, recall, store
 

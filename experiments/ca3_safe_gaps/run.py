@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.patches import Rectangle
+
+from neuromem.backends import Backend
 from neuromem.experiments import command
 from neuromem.experiments.figures import BLUE, ORANGE, RED, panels, write
 from neuromem.experiments.trials import count_recalls, run_trials
 from neuromem.experiments.workloads import learn_then_recall, retimed
+from neuromem.ir.randomness import generator
 from neuromem.models import ca3_cam
 from neuromem.models.ca3_cam import stress
-
-from neuromem.backends import Backend
-from neuromem.ir.randomness import generator
 from neuromem.patterns import Pattern, random_pattern
 from neuromem.runs.outcomes import Outcome
 from neuromem.spec import Operation, Protocol, recall, store

@@ -171,7 +171,7 @@ class RuntimeSimulation(Simulation):
 
     def _state_arrays(self) -> dict[str, Any]:
         self.emission.network.store("checkpoint")
-        return copy.deepcopy(self.emission.network._stored_state["checkpoint"])  # type: ignore[no-any-return]
+        return copy.deepcopy(self.emission.network._stored_state["checkpoint"])
 
     def _load_arrays(self, arrays: Mapping[str, Any]) -> None:
         self.emission.network._stored_state["checkpoint"] = copy.deepcopy(dict(arrays))

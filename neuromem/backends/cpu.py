@@ -79,7 +79,17 @@ class CpuSimulation(Simulation):
         self.step += schedule.n_steps
 
     def _call(self, drive: k.Drive, out: k.Output) -> None:
-        fixed = (self.cells, self.static, self.layout.arrays, self.state, drive, out, self.program.n_sources, self.step, self.lanes.bit_length() - 1)
+        fixed = (
+            self.cells,
+            self.static,
+            self.layout.arrays,
+            self.state,
+            drive,
+            out,
+            self.program.n_sources,
+            self.step,
+            self.lanes.bit_length() - 1,
+        )
         if self.threads == 1:
             k.advance(*fixed, 0, self.groups)
             return

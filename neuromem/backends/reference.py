@@ -68,7 +68,8 @@ class PlasticSynapses(Synapses):
 
 def decayed(table: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Return what is left of a trace after ``steps`` steps."""
-    return table[np.minimum(steps, table.size - 1)]
+    left: np.ndarray = table[np.minimum(steps, table.size - 1)]
+    return left
 
 
 class ReferenceSimulation(Simulation):
@@ -195,7 +196,8 @@ class ReferenceSimulation(Simulation):
         assert s is not None
         for b in range(self.program.batch):
             k = np.flatnonzero(self.spiked[b, s.pre])
-            np.add.at(self.arriving, ((self.step + s.delay[k]) % self.n_slots, s.receptor[k], b, s.post[k]), s.weight[b, k])
+            place: Any = ((self.step + s.delay[k]) % self.n_slots, s.receptor[k], b, s.post[k])
+            np.add.at(self.arriving, place, s.weight[b, k])
 
     def _record(self, op: Op) -> None:
         name, _, variable = op.target.rpartition(".")

@@ -7,6 +7,7 @@ import numpy as np
 from neuromem.errors import SpecError, listing, nearest
 from neuromem.quantities import check_range, steps_of
 from neuromem.spec.cells import SpikeSourceArray
+from neuromem.spec.connectors import FromListConnector
 from neuromem.spec.distributions import RandomDistribution
 from neuromem.spec.network import Network, Projection
 from neuromem.spec.population import Population, View
@@ -65,6 +66,8 @@ def _check_projection(projection: Projection, populations: dict[str, Population]
             f"{owner}: post {post.name!r} is a {type(post.cell).__name__}; expected cells that receive synapses, such as IFCurrExp."
         )
     delay, weight = projection.synapse.delay, projection.synapse.weight
+    if isinstance(projection.connector, FromListConnector) and projection.connector.conn_list.shape[1] == 4:
+        weight, delay = projection.connector.conn_list[:, 2], projection.connector.conn_list[:, 3]  # they replace the synapse's
     if not isinstance(delay, RandomDistribution):
         for value in np.unique(np.asarray(delay)):
             steps_of(float(value), dt, "delay", owner, minimum=1)

@@ -98,7 +98,10 @@ def tabulate_cells(network: Network, seed: int) -> CellTable:
             default = parameters["v_rest"][-1] if name == "v" else 0.0
             initial[name].append(_values(p.initial_values.get(name, default), p.size, seed, p.name, name))
         spinnaker.append(np.full(p.size, p.cell.integrator == "spinnaker"))
-    join = lambda parts: np.concatenate([*parts, np.empty(0)])[None, :]  # noqa: E731
+
+    def join(parts: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate([*parts, np.empty(0)])[None, :]
+
     return CellTable(
         {name: join(parts) for name, parts in parameters.items()},
         {name: join(parts) for name, parts in initial.items()},
@@ -237,6 +240,7 @@ def stack(programs: Iterable[Program]) -> Program:
         for what, a, b in (
             ("dt", head.dt, other.dt),
             ("populations", head.populations, other.populations),
+            ("projections", [p.name for p in head.projections], [p.name for p in other.projections]),
             ("probes", head.probes, other.probes),
             ("ops", head.ops, other.ops),
             ("n_steps", head.n_steps, other.n_steps),

@@ -146,26 +146,26 @@ class Output(NamedTuple):
 # One loop for each array that is written: LLVM vectorises loops over few arrays, where it need
 # prove little about overlaps (4x faster on 71 neurons than one loop over all).
 @_kernel
-def _deliver(isyn, scale, arriving):  # type: ignore[no-untyped-def]
+def _deliver(isyn, scale, arriving):
     for i in range(isyn.size):
         isyn[i] += scale[i] * arriving[i]
         arriving[i] = 0.0
 
 
 @_kernel
-def _move(moved, v, isyn_exc, isyn_inh, v_rest, keep, gain_exc, gain_inh, drift):  # type: ignore[no-untyped-def]
+def _move(moved, v, isyn_exc, isyn_inh, v_rest, keep, gain_exc, gain_inh, drift):
     for i in range(v.size):
         moved[i] = v_rest[i] + keep[i] * (v[i] - v_rest[i]) + gain_exc[i] * isyn_exc[i] - gain_inh[i] * isyn_inh[i] + drift[i]
 
 
 @_kernel
-def _decay(isyn, decay):  # type: ignore[no-untyped-def]
+def _decay(isyn, decay):
     for i in range(isyn.size):
         isyn[i] *= decay[i]
 
 
 @_kernel
-def _threshold(v, moved, until, v_thresh, spiked, t):  # type: ignore[no-untyped-def]
+def _threshold(v, moved, until, v_thresh, spiked, t):
     for i in range(v.size):
         value = moved[i] if until[i] < t else v[i]
         v[i] = value
@@ -192,7 +192,7 @@ def _update_run(
     scale_inh,
     decay_exc,
     decay_inh,
-):  # type: ignore[no-untyped-def]
+):
     for i in range(v.size):
         exc = isyn_exc[i] + scale_exc * arriving_exc[i]
         inh = isyn_inh[i] + scale_inh * arriving_inh[i]
@@ -207,32 +207,32 @@ def _update_run(
 
 
 @_kernel
-def _wrapped(slot, n_slots):  # type: ignore[no-untyped-def]
+def _wrapped(slot, n_slots):
     """Return ``slot`` modulo ``n_slots``, where it is below twice that; a division would cost more than a synapse."""
     return slot - n_slots if slot >= n_slots else slot
 
 
 @_kernel
-def _left(decay, at, size, steps):  # type: ignore[no-untyped-def]
+def _left(decay, at, size, steps):
     """Return what is left of a trace after ``steps`` steps."""
     return decay[at + min(steps, size - 1)]
 
 
 @_kernel
-def _potentiated(w, trace, a_plus, w_min, w_max, multiplicative):  # type: ignore[no-untyped-def]
+def _potentiated(w, trace, a_plus, w_min, w_max, multiplicative):
     a = a_plus * (w_max - w) if multiplicative else a_plus
     return min(max(w + a * trace, w_min), w_max)
 
 
 @_kernel
-def _depressed(w, trace, a_minus, w_min, w_max, multiplicative):  # type: ignore[no-untyped-def]
+def _depressed(w, trace, a_minus, w_min, w_max, multiplicative):
     a = a_minus * (w - w_min) if multiplicative else a_minus
     return min(max(w - a * trace, w_min), w_max)
 
 
 # The parts below index whole arrays with [b, i]: a view of a row would count references at every call.
 @_kernel
-def _post_arrivals(p, j, b, state, t, on):  # type: ignore[no-untyped-def]
+def _post_arrivals(p, j, b, state, t, on):
     """Potentiate the synapses at which a post spike arrives now, and count it in the post traces."""
     n_slots = state.fired.shape[1]
     now = t % n_slots
@@ -263,7 +263,7 @@ def _post_arrivals(p, j, b, state, t, on):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _pre_spikes_by_event(p, j, b, u, state, t, on):  # type: ignore[no-untyped-def]
+def _pre_spikes_by_event(p, j, b, u, state, t, on):
     """Depress the synapses of pre unit ``u``, which spikes now."""
     n_delays, deferred = p.ints[j, N_DELAYS], p.ints[j, DEFERRED]
     minus_at, minus_size = p.ints[j, MINUS_AT], p.ints[j, MINUS_SIZE]
@@ -282,7 +282,7 @@ def _pre_spikes_by_event(p, j, b, u, state, t, on):  # type: ignore[no-untyped-d
 
 
 @_kernel
-def _remember_post(p, j, b, state, t):  # type: ignore[no-untyped-def]
+def _remember_post(p, j, b, state, t):
     """Shift the spikes of this step into the histories of their cells."""
     slot = t % state.fired.shape[1]
     h = p.ints[j, HISTORY]
@@ -302,7 +302,7 @@ def _remember_post(p, j, b, state, t):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _pre_spikes_from_history(p, j, b, u, state, t):  # type: ignore[no-untyped-def]
+def _pre_spikes_from_history(p, j, b, u, state, t):
     """Apply the remembered post arrivals since the last spike of pre unit ``u``, which spikes now, then depress."""
     h, n_delays = p.ints[j, HISTORY], p.ints[j, N_DELAYS]
     a_plus, a_minus, w_min, w_max = p.floats[j, A_PLUS], p.floats[j, A_MINUS], p.floats[j, W_MIN], p.floats[j, W_MAX]
@@ -329,7 +329,7 @@ def _pre_spikes_from_history(p, j, b, u, state, t):  # type: ignore[no-untyped-d
 
 
 @_kernel
-def _learn(p, b, state, t, on):  # type: ignore[no-untyped-def]
+def _learn(p, b, state, t, on):
     slot = t % state.fired.shape[1]
     for j in range(p.ints.shape[0]):
         if p.ints[j, HISTORY] > 0:
@@ -352,7 +352,7 @@ def _learn(p, b, state, t, on):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _send(static, p, b, g, state, t, shift):  # type: ignore[no-untyped-def]
+def _send(static, p, b, g, state, t, shift):
     slot = t % state.fired.shape[1]
     n_slots = state.arriving.shape[1]
     now = t % n_slots
@@ -382,7 +382,7 @@ def _send(static, p, b, g, state, t, shift):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _keep_spikes(out, b, n_fired, fired, t):  # type: ignore[no-untyped-def]
+def _keep_spikes(out, b, n_fired, fired, t):
     count = out.n_spikes[b]
     for n in range(n_fired):
         if out.keep[fired[n]]:
@@ -393,7 +393,7 @@ def _keep_spikes(out, b, n_fired, fired, t):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def _keep_states(out, b, s, v, isyn_exc, isyn_inh, lanes, lane):  # type: ignore[no-untyped-def]
+def _keep_states(out, b, s, v, isyn_exc, isyn_inh, lanes, lane):
     for j in range(out.probe.shape[0]):
         variable, first, size, column = out.probe[j]
         source = v if variable == 0 else (isyn_exc if variable == 1 else isyn_inh)
@@ -402,7 +402,7 @@ def _keep_states(out, b, s, v, isyn_exc, isyn_inh, lanes, lane):  # type: ignore
 
 
 @_kernel
-def _room_left(out, first, last, n_units):  # type: ignore[no-untyped-def]
+def _room_left(out, first, last, n_units):
     most = 0
     for b in range(first, last):
         most = max(most, out.n_spikes[b])
@@ -410,7 +410,7 @@ def _room_left(out, first, last, n_units):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance(cells, static, plastic, state, drive, out, n_sources, t_start, shift, g_first, g_last):  # type: ignore[no-untyped-def]
+def advance(cells, static, plastic, state, drive, out, n_sources, t_start, shift, g_first, g_last):
     """Run the groups ``g_first <= g < g_last`` from where ``out.done`` says to the end of the call.
 
     A group stops early, between two steps, when a spike buffer could overflow in the next step;

@@ -99,7 +99,7 @@ class Session:
         """Return the input of one operation, held for ``form.hold`` steps, and quiet until any other may follow."""
         form, operation = planned.form, planned.operation
         after = [gap for (before, _), gap in self.memory.gaps.items() if before == planned.gap_name]
-        n_steps = max(form.n_steps, form.answer_at + 1, *after)
+        n_steps = max(form.n_steps, form.answer_at + 1, self.memory.settling, *after)
         units = sorted({self._first[role] + unit for role in form.given for unit in getattr(operation, role)})
         step = np.repeat(np.arange(form.hold), len(units))
         unit = np.array(units * form.hold, dtype=np.int64)

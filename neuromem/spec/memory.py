@@ -70,7 +70,9 @@ class MemoryModel:
 
     ``gaps`` maps (form before, form after) to the least number of steps between their first
     inputs that is safe; the form ``overwrite`` stands for a store on a cue that is in use.
-    ``reference`` is a DOI or arXiv id.
+    ``settling`` is the number of steps from the first input of an operation until nothing of it
+    touches the next one, which interactive sessions wait for: safe gaps are measured over few
+    operations, and small remainders add up over many. ``reference`` is a DOI or arXiv id.
     """
 
     name: str
@@ -80,6 +82,7 @@ class MemoryModel:
     forms: tuple[OperationForm, ...]
     ideal: Callable[[], Ideal]
     gaps: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    settling: int = 0
     parameters: Mapping[str, object] = field(default_factory=dict)
     title: str = ""
     reference: str = ""

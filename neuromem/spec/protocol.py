@@ -33,7 +33,7 @@ class Operation:
     @property
     def given(self) -> tuple[Literal["cue", "content"], ...]:
         """The roles whose patterns the operation gives."""
-        return tuple(role for role in ("cue", "content") if getattr(self, role) is not None)  # type: ignore[misc]
+        return tuple(role for role in ("cue", "content") if getattr(self, role) is not None)
 
     def __str__(self) -> str:
         return f"{self.kind} at step {self.at}"

@@ -10,7 +10,7 @@ import numpy as np
 
 def frozen_array(values: Any, dtype: type = np.float64) -> np.ndarray:
     """Return a read-only copy of ``values``."""
-    array = np.array(values, dtype=dtype)
+    array: np.ndarray = np.array(values, dtype=dtype)
     array.setflags(write=False)
     return array
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from neuromem.ir import Drive, Program, Recording, lower
 from neuromem.ir.program import ProjectionTable
-from neuromem.spec.network import Variable
 from neuromem.spec import IFCurrExp, Network, Population, Probe, Projection, SpikeSourceArray, StaticSynapse, Stimulus, View
+from neuromem.spec.network import Variable
 
 EPS = float(np.finfo(np.float64).eps)
 

@@ -70,7 +70,9 @@ def differences(batch: Recording, replica: int, single: Recording) -> list[str]:
     """What of a replica is not the single run's."""
     mine = batch.replica == replica
     wrong = [name for name in ("step", "unit") if not np.array_equal(getattr(batch, name)[mine], getattr(single, name))]
-    wrong += [f"weights of {name}" for name, values in single.weights.items() if not np.array_equal(batch.weights[name][replica], values[0])]
+    wrong += [
+        f"weights of {name}" for name, values in single.weights.items() if not np.array_equal(batch.weights[name][replica], values[0])
+    ]
     wrong += [f"{key}" for key, values in single.states.items() if not np.array_equal(batch.states[key][replica], values[0])]
     return wrong
 

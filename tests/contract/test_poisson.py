@@ -46,9 +46,7 @@ def test_adding_an_object_changes_no_other_draw() -> None:
     link = Projection("a", "cells", FixedProbabilityConnector(0.5), synapse, name="link")
     alone = lowered(noise("a"), cells, projections=(link,))
     other = Projection("b", "cells", FixedProbabilityConnector(0.5), synapse, name="other")
-    more = lowered(
-        noise("b"), noise("a"), Population("zero", 3, cells.cell), cells, noise("c"), projections=(other, link), n_steps=500
-    )
+    more = lowered(noise("b"), noise("a"), Population("zero", 3, cells.cell), cells, noise("c"), projections=(other, link), n_steps=500)
     assert events(more, "a") == events(alone, "a")
     assert len(events(alone, "a")) > 200
     for program in (alone, more):
@@ -86,7 +84,9 @@ def test_cutting_a_run_changes_nothing(cuts: tuple[int, ...]) -> None:
 @pytest.mark.engines("reference", "cpu", "brian2-numpy")
 def test_an_engine_may_run_the_schedule_in_parts(engine: Engine) -> None:
     cells = Population("cells", 3, IFCurrExp(tau_m=5.0, v_thresh=-64.0))
-    program = lowered(noise("a"), cells, n_steps=1100, projections=(Projection("a", "cells", AllToAllConnector(), StaticSynapse(0.4, 2.0)),))
+    program = lowered(
+        noise("a"), cells, n_steps=1100, projections=(Projection("a", "cells", AllToAllConnector(), StaticSynapse(0.4, 2.0)),)
+    )
     whole = engine.run(program)
     simulation = engine.build(program)
     for stop in (1, 2, 500, 1001, 1100):

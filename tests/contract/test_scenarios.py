@@ -93,7 +93,9 @@ def test_same_weights_as_reference(engine: Engine, reference: Engine, group: Gro
         else:
             rule = table.plasticity
             amplitude = max(rule.timing.A_plus, rule.timing.A_minus)
-            assert np.max(np.abs(a - b)) <= weight_bound(_most_events(truth, table.pre, table.post), rule.weight_dependence.w_max, amplitude)
+            assert np.max(np.abs(a - b)) <= weight_bound(
+                _most_events(truth, table.pre, table.post), rule.weight_dependence.w_max, amplitude
+            )
 
 
 @every_group

@@ -61,7 +61,10 @@ def lowered(*projections: Projection, **more: object):  # type: ignore[no-untype
     return lower(network(*projections, **more), dt=0.1, n_steps=10)  # type: ignore[arg-type]
 
 
-def link(connector: Connector = AllToAllConnector(), weight: object = 0.5, delay: object = 1.0, *, pre: object = "input", post: object = "ca3",
+EVERY = AllToAllConnector()
+
+
+def link(connector: Connector = EVERY, weight: object = 0.5, delay: object = 1.0, *, pre: object = "input", post: object = "ca3",
          **more: object) -> Projection:  # fmt: skip
     return Projection(pre, post, connector, StaticSynapse(weight, delay), **more)  # type: ignore[arg-type]
 

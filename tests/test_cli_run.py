@@ -63,7 +63,7 @@ def test_spikes_are_those_recorded_on_the_board(runs_on: tuple[str, ...]) -> Non
 
 
 def test_wrong_answers_are_a_result_and_not_a_failure() -> None:
-    # Two stores that share a bit, too close: the second erases the first one's link from content to cue, and its own.
+    # Two stores that share bit 2, too close: the second one erases the link from bit 2 to the first one's cue.
     Path("close.toml").write_text(
         '[[operation]]\nkind = "store"\nat = 0\ncue = 0\ncontent = [1, 2]\n'
         '[[operation]]\nkind = "store"\nat = 5\ncue = 1\ncontent = [2, 3]\n'
@@ -73,7 +73,7 @@ def test_wrong_answers_are_a_result_and_not_a_failure() -> None:
     assert said.status == 0
     assert said.err == "note: 1 of 2 gaps between operations are below the safe gap of ca3-cam: answers may be wrong.\n"
     *_, last, summary = said.out.splitlines()
-    assert last == "     30  recall  content 2           cue nothing         cue 0 1             WRONG                -"
+    assert last == "     30  recall  content 2           cue 1               cue 0 1             WRONG                6"
     assert summary.startswith("2 of 3 right; ")
 
 
@@ -104,8 +104,8 @@ def test_json_is_one_object_and_nothing_else(drawn: list[str]) -> None:
     operations = found.pop("operations")
     digest = found.pop("digest")
     assert found == {
-        "model": "ca3-cam", "parameters": {"n_cues": 16, "n_content": 6, "post_history": None}, "protocol": "state_map", "backend": "reference",
-        "seed": 0, "complete": True, "n_steps": 140, "n_spikes": 504, "n_input_spikes": 102, "correct": True,
+        "model": "ca3-cam", "parameters": {"n_cues": 16, "n_content": 6, "post_history": None, "self_inhibition": False},
+        "protocol": "state_map", "backend": "reference", "seed": 0, "complete": True, "n_steps": 140, "n_spikes": 504, "n_input_spikes": 102, "correct": True,
     }  # fmt: skip
     assert len(digest) == 64
     assert operations[16] == {
@@ -126,7 +126,7 @@ def test_json_of_parameters_that_json_does_not_know() -> None:
 
 def test_settings_come_before_the_protocols_own_parameters() -> None:
     said = say("run", "ca3-cam", "--protocol", "stress", "--set", "n_cues=2", "--set", "n_content=3", "--json", *REFERENCE)
-    assert json.loads(said.out)["parameters"] == {"n_cues": 2, "n_content": 3, "post_history": None}
+    assert json.loads(said.out)["parameters"] == {"n_cues": 2, "n_content": 3, "post_history": None, "self_inhibition": False}
     assert len(json.loads(said.out)["operations"]) == 3 * (2 + 2 + 3)
 
 
@@ -174,7 +174,7 @@ def test_all_outputs_and_their_replacement() -> None:
         (("--out", "a/r.zarr"), "a/r.zarr: there is no folder a; expected an existing one: mkdir -p a"),
         (("--raster", "there/r.png"), "there/r.png: there is no folder there; expected an existing one: mkdir -p there"),
         (("--raster", "r.jpeg"), "r.jpeg: a picture that ends in '.jpeg'; expected one of .pdf, .png, .svg."),
-        (("--set", "n_cue=3"), "ca3-cam: no parameter 'n_cue'; it has n_content, n_cues, post_history (did you mean 'n_cues'?)."),
+        (("--set", "n_cue=3"), "ca3-cam: no parameter 'n_cue'; it has n_content, n_cues, post_history, self_inhibition (did you mean 'n_cues'?)."),
         (("--set", "n_cues"), "--set n_cues: expected KEY=VALUE, such as --set n_cues=8."),
         (("--set", "n_cues=2.5"), "ca3_cam: n_cues = 2.5; expected a whole number, at least 1."),
         (
@@ -184,7 +184,7 @@ def test_all_outputs_and_their_replacement() -> None:
         (("--protocol", "none.toml"), "none.toml: no such file; expected a protocol as a TOML file."),
         (
             ("--protocol", "p.toml"),
-            "p.toml:2: parameters.n_cue: ca3-cam: no parameter 'n_cue'; it has n_content, n_cues, post_history (did you mean 'n_cues'?).",
+            "p.toml:2: parameters.n_cue: ca3-cam: no parameter 'n_cue'; it has n_content, n_cues, post_history, self_inhibition (did you mean 'n_cues'?).",
         ),
     ],
 )  # fmt: skip

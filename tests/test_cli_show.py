@@ -36,9 +36,10 @@ HEADING = """\
 ca3-cam: Spiking content-addressable memory of hippocampal CA3
 
 parameters
-  n_cues        2
-  n_content     3
-  post_history  15
+  n_cues           2
+  n_content        3
+  post_history     15
+  self_inhibition  False
 
 protocols
   functional

@@ -111,7 +111,7 @@ def test_the_run_says_where_it_comes_from(saved: Path, result: RunResult) -> Non
     assert (attributes["complete"], attributes["n_steps"], attributes["n_steps_planned"]) == (True, 90, 90)
     assert attributes["program_digest"] == result.recording.program.digest
     assert (attributes["model"], attributes["model_reference"]) == ("ca3-cam", "doi:10.1016/j.neunet.2024.106474")
-    assert attributes["model_parameters"] == {"n_cues": 5, "n_content": 10, "post_history": None}
+    assert attributes["model_parameters"] == {"n_cues": 5, "n_content": 10, "post_history": None, "self_inhibition": False}
     assert (attributes["seed"], attributes["dt"]) == ([7], 1.0)
     assert (attributes["backend"], attributes["backend_options"]) == ("reference", {})
     assert attributes["versions"].keys() >= {"neuromem", "numpy"}

@@ -113,8 +113,6 @@ def test_functional_protocol_gives_the_recorded_spikes(engine: Engine) -> None:
 
 @pytest.mark.parametrize(("name", "memory", "inputs"), [("stress", 1567, 261), ("state_map", 402, 102)])
 def test_spike_totals(name: str, memory: int, inputs: int, engine: Engine) -> None:
-    if not engine.cheap:
-        pytest.skip(f"{engine.name} compiles anew for every network; the whole functional trace is compared on it")
     rows = trace(engine.recording(name, lambda: program(name)))
     assert sum(1 for _, population, _ in rows if population == "in") == inputs
     assert sum(1 for _, population, _ in rows if population != "in") == memory

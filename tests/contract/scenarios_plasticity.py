@@ -22,6 +22,8 @@ from neuromem.spec import (
 from neuromem.spec.network import Receptor
 from neuromem.spec.plasticity import Discipline
 
+# Scenarios share rules where they can: an engine that compiles does it once for each rule.
+
 # Pre spikes; and post spikes, several of them in flight on every delay above 1, 17 in a row among
 # them. With delay d a post arrival p + d meets a pre spike in the same step for many d.
 PRE = (3, 5, 8, 20, 21, 22, 40, 46, 75)
@@ -100,15 +102,15 @@ def learning(name: str, rule: Rule, receptor: Receptor, group: Group = WHOLE) ->
 
 def window() -> Scenario:
     """One pair of spikes at each synapse, at intervals of -12 to 12 steps after delays of 1, 5 and 20: A exp(-|interval|/tau)."""
-    rule = Rule("immediate", a_plus=0.1, a_minus=0.12, w_min=0.0, w_max=1.0)
+    rule = Rule("immediate")
     cases = [(interval, d) for d in (1, 5, 20) for interval in range(-12, 13)]
     at, n = 40, len(cases)
 
     def check(part: Part) -> None:
-        changes = part.weights("plastic") - 0.5
+        changes = part.weights("plastic") - 0.25
         for (interval, d), change in zip(cases, changes.tolist(), strict=True):
             positive = interval > 0  # a post arrival in the step of the pre spike depresses, with its full trace
-            want = 0.1 * math.exp(-interval / rule.tau_plus) if positive else -0.12 * math.exp(interval / rule.tau_minus)
+            want = rule.a_plus * math.exp(-interval / rule.tau_plus) if positive else -rule.a_minus * math.exp(interval / rule.tau_minus)
             assert abs(change - want) <= rule.bound(2), (interval, d, change, want)
 
     return scenario(
@@ -121,7 +123,7 @@ def window() -> Scenario:
                 "pre",
                 "post",
                 AllToAllConnector(),
-                StaticSynapse(0.5, np.array([d for _, d in cases])),
+                StaticSynapse(0.25, np.array([d for _, d in cases])),
                 plasticity=rule.stdp(1.0),
                 name="plastic",
             ),
@@ -134,14 +136,15 @@ def window() -> Scenario:
 
 def same_step() -> Scenario:
     """A post arrival and a pre spike in one step: depression by the full amplitude, no potentiation, and the new weight is sent."""
-    rule = Rule("immediate", a_plus=0.2, a_minus=0.125, w_min=0.0, w_max=1.0)
+    rule = Rule("immediate")
+    want = 0.3 - rule.a_minus
 
     def check(part: Part) -> None:
         assert part.steps("post") == [9]  # arrives at 10, in the step of the pre spike
-        assert part.weights("plastic")[0] == 0.375  # 0.5 - 0.125, exact in binary
+        assert abs(part.weights("plastic")[0] - want) <= rule.bound(1)
         scale, decay = 0.3 * -math.expm1(-1 / 0.3), math.exp(-1 / 0.3)
         arrived = part.state("post", "isyn_inh")[11, 0]
-        assert abs(arrived - 0.375 * scale * decay) <= state_bound(1.0, 1)
+        assert abs(arrived - want * scale * decay) <= state_bound(1.0, 1) + rule.bound(1)
 
     return scenario(
         "same_step",
@@ -149,7 +152,7 @@ def same_step() -> Scenario:
         (source("pre", 1), source("teacher", 1), relay("post", 1)),
         (
             Projection("teacher", "post", OneToOneConnector(), StaticSynapse(FIRES, 1.0)),
-            Projection("pre", "post", OneToOneConnector(), StaticSynapse(0.5, 1.0), "inhibitory", rule.stdp(1.0), name="plastic"),
+            Projection("pre", "post", OneToOneConnector(), StaticSynapse(0.3, 1.0), "inhibitory", rule.stdp(1.0), name="plastic"),
         ),
         (stimulus("pre", [(10, 0)]), stimulus("teacher", [(8, 0)])),
         (("post", "isyn_inh"),),
@@ -212,12 +215,14 @@ def published() -> Scenario:
 
 def stale() -> Scenario:
     """Deferred: a weight read before the next pre spike lacks the arrivals since the last; the next pre spike sends them."""
-    rule = Rule("deferred", a_plus=0.125, a_minus=0.0, w_min=0.0, w_max=1.0)
+    rule = Rule("deferred")
 
     def check(part: Part) -> None:
         unread, read = part.weights("plastic").tolist()
         assert unread == 0.25
-        assert abs(read - (0.25 + 0.125 * math.exp(-1 / rule.tau_plus))) <= rule.bound(3)
+        # post at 5, arrived at 6, one step after the pre spike at 5; the pre spike at 30 comes 24 steps after that
+        want = 0.25 + rule.a_plus * math.exp(-1 / rule.tau_plus) - rule.a_minus * math.exp(-24 / rule.tau_minus)
+        assert abs(read - want) <= rule.bound(3)
 
     return scenario(
         "stale",
@@ -243,8 +248,7 @@ PLASTICITY = (
     learning("multiplicative_immediate", Rule("immediate", multiplicative=True), "inhibitory"),
     learning("multiplicative_deferred", Rule("deferred", multiplicative=True), "excitatory"),
     learning("history_15", Rule("deferred", post_history=15), "inhibitory"),
-    learning("history_1", Rule("deferred", post_history=1), "excitatory"),
-    learning("history_64_multiplicative", Rule("deferred", multiplicative=True, post_history=64), "inhibitory"),
+    learning("history_1", Rule("deferred", multiplicative=True, post_history=1), "excitatory"),
     learning("switched_immediate", Rule("immediate"), "inhibitory", TENTH),
     learning("switched_deferred", Rule("deferred"), "inhibitory", TENTH),
     learning("switched_history", Rule("deferred", multiplicative=True, post_history=15), "excitatory", TENTH),

@@ -324,7 +324,7 @@ MUTANTS: tuple[tuple[type[ReferenceSimulation], tuple[str, ...]], ...] = (
     (TransposedConnections, ("connectors", "chain")),
     (LosesLastSource, ("poisson", "reset_meets_input", "published")),
     (NoClip, ADDITIVE),
-    (OnlyAdditive, ("multiplicative_immediate", "multiplicative_deferred", "history_64_multiplicative")),
+    (OnlyAdditive, ("multiplicative_immediate", "multiplicative_deferred", "history_1")),
     (SinglePrecisionDecay, ("window", *LEARNING, "history_15")),
     (SwappedTimeConstants, ("window", *LEARNING)),
     (AxonalDelay, ("window", *LEARNING)),

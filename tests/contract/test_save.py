@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_weights_do_change_around_the_cuts(engine: Engine) -> None:
     for cut in (13, 40, 77, N_STEPS):
         advanced(simulation, cut)
         seen.append(np.concatenate([simulation.weights(p.name)[0] for p in simulation.program.plastic]))
-    assert all(not np.array_equal(a, b) for a, b in zip(seen, seen[1:], strict=False))
+    assert all(not np.array_equal(a, b) for a, b in itertools.pairwise(seen))
 
 
 @pytest.mark.engines("brian2-cpp_standalone")

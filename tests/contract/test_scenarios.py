@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 from catalogue import GROUPS, SCENARIOS
-from conftest import ENGINES, Engine
+from conftest import ENGINES, Engine, engines_of
 from scenario import Group, Part, Scenario, program_of, state_bound, weight_bound
 
 from neuromem.backends import Support, features
-from neuromem.errors import UnsupportedError
+from neuromem.errors import BackendMissingError, UnsupportedError
 from neuromem.ir import Program, Recording
 
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=repr)
@@ -149,6 +149,24 @@ def test_every_scenario_has_its_own_names() -> None:
     populations = [p.name for s in SCENARIOS for p in s.network.populations]
     assert len(set(populations)) == len(populations)
     assert len({s.name for s in SCENARIOS}) == len(SCENARIOS)
+
+
+@pytest.mark.parametrize("names", [("cpu", "gpu"), ("brian2",), ()])
+def test_an_unknown_engine_in_a_mark_is_an_error(names: tuple[str, ...]) -> None:
+    with pytest.raises(
+        pytest.UsageError, match=r"expected one or more of reference, cpu, brian2-numpy, brian2-cython, brian2-cpp_standalone$"
+    ):
+        engines_of([pytest.mark.engines(*names).mark])
+    assert [e.name for e in engines_of([pytest.mark.engines("cpu", "reference").mark, pytest.mark.engines("cpu").mark])] == ["cpu"]
+
+
+def test_a_missing_engine_is_skipped_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise BackendMissingError(f"backend {name!r}: not installed; type: pip install it")
+
+    monkeypatch.setattr("conftest.load_backend", missing)
+    with pytest.raises(pytest.skip.Exception, match=r"^backend 'reference': not installed; type: pip install it$"):
+        type(ENGINES["reference"])().loaded  # noqa: B018
 
 
 def test_engines_are_the_five_of_the_contract() -> None:

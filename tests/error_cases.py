@@ -180,6 +180,7 @@ CASES: dict[str, Callable[[], object]] = {
     "connector": lambda: Projection("input", "ca3", AllToAllConnector, StaticSynapse()),  # type: ignore[arg-type]
     "synapse": lambda: Projection("input", "ca3", AllToAllConnector(), 6.0),  # type: ignore[arg-type]
     "plasticity": lambda: link(plasticity=SpikePairRule()),
+    "stimulus units": lambda: Stimulus("input", np.array([0.5]), np.array([0.0])),
     "stimulus shapes": lambda: Stimulus("input", np.array([0]), np.array([0.0, 1.0])),
     "probe variable": lambda: Probe("ca3", "w"),  # type: ignore[arg-type]
     "no population": lambda: network().population("ca1"),

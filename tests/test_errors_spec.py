@@ -84,6 +84,7 @@ TEXTS: dict[str, str] = {
     "plasticity": (
         "Projection 'input>ca3': plasticity = SpikePairRule(tau_plus=20.0, tau_minus=20.0, A_plus=0.01, A_minus=0.01); expected STDP(...) or None."
     ),
+    "stimulus units": ("Stimulus of 'input': units of type float64; expected unit numbers, integers."),
     "stimulus shapes": ("Stimulus of 'input': units of shape (1,), times of shape (2,); expected two vectors of one length."),
     "probe variable": ("Probe of 'ca3': variable = 'w'; expected one of spikes, v, isyn_exc, isyn_inh."),
     "no population": ("Network: no population 'ca1'; it has ca3, input, long (did you mean 'ca3'?)."),

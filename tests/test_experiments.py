@@ -120,6 +120,15 @@ def test_retimed_keeps_the_operations_and_sets_the_gaps() -> None:
     assert gaps == [7 if o.kind == "store" else 6 for o in fast.operations[:-1]]
 
 
+def test_the_models_safe_gaps_are_the_wider_of_measured_and_claimed() -> None:
+    folder = ROOT / "ca3_safe_gaps"
+    pairs = json.loads((folder / command.RESULTS).read_text(encoding="utf-8"))["measured"]["pairs"]
+    claims = {c["name"]: c for c in tomllib.loads((folder / "expected.toml").read_text(encoding="utf-8"))["claim"]}
+    wider = {(a, b): max(found["least_safe"], claims[f"pairs.{a}.{b}"]["high"]) for a, row in pairs.items() for b, found in row.items()}
+    assert {pair: ca3_cam().gaps[pair] for pair in wider} == wider
+    assert len(wider) == 16
+
+
 def test_self_inhibition_adds_one_synapse_for_each_cue() -> None:
     without, with_self = (ca3_cam(4, 3, self_inhibition=s).network.projections for s in (False, True))
     differing = [(a, b) for a, b in zip(without, with_self, strict=True) if a != b]

@@ -101,9 +101,9 @@ def test_the_memory_settles_between_operations() -> None:
 
 
 @pytest.mark.parametrize("settling", [None, 0])
-def test_a_memory_that_settles_can_be_used_for_long(settling: int | None) -> None:
-    # At safe gaps alone, a little of each trace is left for the next operation, and the remainders add up:
-    # forgotten content comes back. It takes hundreds of operations, so few would not show it.
+def test_a_memory_that_settles_lasts_longer(settling: int | None) -> None:
+    # What is left of the traces at the next operation is small, but it adds up, until forgotten content comes back.
+    # Settling postpones that, by a factor of e every 3 steps (tau of the traces); it does not prevent it.
     memory = neuromem.models.ca3_cam(n_cues=5, n_content=10)
     session = neuromem.build(memory if settling is None else replace(memory, settling=settling), backend="cpu")
     wrong = 0

@@ -63,7 +63,7 @@ def measure(backend: Backend, quick: bool) -> dict[str, Any]:
 
 def draw(results: dict[str, Any], path: Path) -> None:
     """Draw the spikes of experiment 1, ours inside the recorded ones."""
-    measured, truth = results["measured"], recorded()
+    measured, truth = results["measured"], sorted(recorded())
     ours = [(s, p, u) for s, p, u in measured["functional_spikes"]]
     differ = measured["trace"]["missing"] + measured["trace"]["extra"]
     title = f"CA3 memory, experiment 1: {differ} of {len(truth)} spikes differ from the SpiNNaker recording"

@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from neuromem.backends.base import Backend, Progress, Refusal, Simulation, Support
+from neuromem.backends.base import Backend, Checkpoint, Progress, Refusal, Simulation, Support
 from neuromem.errors import BackendMissingError, NeuromemError, SpecError, nearest
 from neuromem.ir.program import Program, Schedule
 from neuromem.ir.recording import Recording
@@ -170,12 +170,26 @@ class RuntimeSimulation(Simulation):
         return _weights(self.program, projection, lambda place: np.asarray(place.synapses.variables["w"].get_value()), self.emission.places)
 
     def _state_arrays(self) -> dict[str, Any]:
-        self.emission.network.store("checkpoint")
-        return copy.deepcopy(self.emission.network._stored_state["checkpoint"])
+        state = copy.deepcopy(self.emission.network._full_state())
+        # compiled code makes monitors' arrays grow without telling Brian2 their size, which it restores them with
+        for monitor in (*(m for m, _ in self.emission.spike_monitors), *self.emission.state_monitors.values()):
+            arrays = state[monitor.name]
+            for name, (values, _) in arrays.items():
+                if values.ndim:
+                    arrays[name] = (values, values.shape[0] if values.ndim == 1 else values.shape)
+        return dict(state)
 
     def _load_arrays(self, arrays: Mapping[str, Any]) -> None:
-        self.emission.network._stored_state["checkpoint"] = copy.deepcopy(dict(arrays))
-        self.emission.network.restore("checkpoint")
+        state = copy.deepcopy(dict(arrays))
+        for part in self.emission.network.sorted_objects:
+            if part.name in state:
+                part._restore_from_full_state(state[part.name])
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """See ``Simulation.restore``."""
+        super().restore(checkpoint)
+        self._timestep[0] = self.step  # Brian2 would begin where its own run ended, which is 0
+        self._time[0] = self.step * self.program.dt * 1e-3
 
 
 def _units(

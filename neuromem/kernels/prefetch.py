@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -9,8 +11,7 @@ from numba.extending import intrinsic
 READ, KEEP_IN_L2, DATA = 0, 2, 1
 
 
-@intrinsic
-def prefetch(typing_context, array, index):
+def _prefetch(typing_context, array, index):
     """Prefetch ``array[index]`` of a vector; any index is allowed, as nothing is read."""
     signature = types.void(array, index)
 
@@ -23,3 +24,6 @@ def prefetch(typing_context, array, index):
         return context.get_dummy_value()
 
     return signature, generate
+
+
+prefetch: Any = intrinsic(_prefetch)

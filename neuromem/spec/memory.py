@@ -70,9 +70,8 @@ class MemoryModel:
 
     ``gaps`` maps (form before, form after) to the least number of steps between their first
     inputs that is safe; the form ``overwrite`` stands for a store on a cue that is in use.
-    ``settling`` is the number of steps from the first input of an operation until nothing of it
-    touches the next one, which interactive sessions wait for: safe gaps are measured over few
-    operations, and small remainders add up over many. ``reference`` is a DOI or arXiv id.
+    ``settling`` is the least number of steps that interactive sessions give an operation: safe gaps are
+    measured over few operations, and small remainders add up over many. ``reference`` is a DOI or arXiv id.
     """
 
     name: str

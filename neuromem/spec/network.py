@@ -72,6 +72,8 @@ class Stimulus(Value):
             raise SpecError(
                 f"Stimulus of {self.population!r}: units of shape {units.shape}, times of shape {times.shape}; expected two vectors of one length."
             )
+        if units.size and not np.issubdtype(units.dtype, np.integer):
+            raise SpecError(f"Stimulus of {self.population!r}: units of type {units.dtype}; expected unit numbers, integers.")
         object.__setattr__(self, "units", frozen_array(units, np.int64))
         object.__setattr__(self, "times", frozen_array(times))
 

@@ -95,9 +95,9 @@ def test_operations_are_as_long_as_the_next_one_and_settling_may_need(settling: 
 
 
 def test_the_memory_settles_between_operations() -> None:
-    assert MEMORY.settling == 20
+    assert MEMORY.settling == 40
     at = [o.operation.at for o in perform(neuromem.build(MEMORY, backend="reference"))]
-    assert at == list(range(0, 20 * len(at), 20))
+    assert at == list(range(0, 40 * len(at), 40))
 
 
 @pytest.mark.parametrize("settling", [None, 0])

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numba
@@ -21,6 +22,25 @@ VARIABLES = {"v": 0, "isyn_exc": 1, "isyn_inh": 2}
 
 # Spikes of one replica that a call's buffer holds beyond the one step that it must hold.
 SPIKE_BUFFER = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class SpikePart:
+    """Spikes of one call, as the kernel wrote them: replica by replica, steps counted from ``first``."""
+
+    first: int
+    counts: np.ndarray
+    step: np.ndarray
+    unit: np.ndarray
+
+    @property
+    def last(self) -> int:
+        """The last step with a spike."""
+        return self.first + int(self.step.max())
+
+    def events(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (replica, step, unit)."""
+        return np.repeat(np.arange(self.counts.size), self.counts), self.step.astype(np.int64) + self.first, self.unit.astype(np.int64)
 
 
 class CpuSimulation(Simulation):
@@ -49,9 +69,9 @@ class CpuSimulation(Simulation):
                 width += probe.size
         self.probe = np.array(rows_of_probes, np.int64).reshape(-1, 4)
         self.width = width
-        self._out_step = np.empty((self.groups * self.lanes, program.n_units + SPIKE_BUFFER), np.int64)
-        self._out_unit = np.empty(self._out_step.shape, np.int64)
-        self.recorded_spikes: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._out_step = np.empty((self.groups * self.lanes, program.n_units + SPIKE_BUFFER), np.int32)
+        self._out_unit = np.empty(self._out_step.shape, np.int32)
+        self.recorded_spikes: list[SpikePart] = []
         self.recorded_states: list[np.ndarray] = []
 
     def advance(self, schedule: Schedule) -> None:
@@ -99,20 +119,20 @@ class CpuSimulation(Simulation):
                 future.result()
 
     def _take_spikes(self, out: k.Output) -> None:
-        counts = out.n_spikes
-        counts[self.program.batch :] = 0
+        counts = out.n_spikes[: self.program.batch].copy()
         if counts.any():
-            used = np.arange(out.step.shape[1]) < counts[:, None] if counts.size > 1 else np.s_[0, : counts[0]]
-            self.recorded_spikes.append((np.repeat(np.arange(counts.size), counts), out.step[used].copy(), out.unit[used].copy()))
-        counts[:] = 0
+            ends = counts.tolist()
+            step, unit = (np.concatenate([row[:n] for row, n in zip(buffer, ends, strict=False)]) for buffer in (out.step, out.unit))
+            self.recorded_spikes.append(SpikePart(self.step, counts, step, unit))
+        out.n_spikes[:] = 0
 
     def spikes(self, since: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See ``Simulation.spikes``."""
         parts = []
-        for part in reversed(self.recorded_spikes):  # parts are in the order of time, so old ones need no look
-            if self.program.batch == 1 and part[1][-1] < since:
+        for part in reversed(self.recorded_spikes):  # in the order of time, so old ones need no look
+            if part.last < since:
                 break
-            parts.append(part)
+            parts.append(part.events())
         if not parts:
             empty = np.empty(0, np.int64)
             return empty, empty, empty

@@ -134,7 +134,7 @@ class Output(NamedTuple):
     """Recorded spikes and states of one call.
 
     ``done`` (B,): steps done of this call's ``n_steps``; ``cursor`` (B,): next source spike;
-    ``n_spikes`` (B,), ``step`` and ``unit`` (B, capacity). ``probe`` rows are (variable 0 v,
+    ``n_spikes`` (B,), ``step`` (of this call) and ``unit`` (B, capacity). ``probe`` rows are (variable 0 v,
     1 isyn_exc, 2 isyn_inh; first neuron; size; column in ``states``); ``states`` is
     (B, n_steps, width). ``keep`` tells for each unit whether its spikes are recorded.
     """
@@ -414,11 +414,11 @@ def _send(static, p, b, g, state, t, shift):
 
 
 @_kernel
-def _keep_spikes(out, b, n_fired, fired, t):
+def _keep_spikes(out, b, n_fired, fired, s):
     count = out.n_spikes[b]
     for n in range(n_fired):
         if out.keep[fired[n]]:
-            out.step[b, count] = t
+            out.step[b, count] = s
             out.unit[b, count] = fired[n]
             count += 1
     out.n_spikes[b] = count
@@ -519,7 +519,7 @@ def advance(cells, static, plastic, state, drive, out, n_sources, t_start, shift
                 count = state.n_fired[b, slot]
                 if count > 0:
                     _send(static, plastic, b, g, state, t, shift)
-                    _keep_spikes(out, b, count, state.fired[b, slot], t)
+                    _keep_spikes(out, b, count, state.fired[b, slot], s)
                 if out.probe.shape[0] > 0:
                     _keep_states(out, b, s, v, isyn_exc, isyn_inh, lanes, b - b_first)
             s += 1

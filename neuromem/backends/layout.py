@@ -25,7 +25,7 @@ def static_arrays(program: Program) -> k.Static:
     """Merge all projections without plasticity into one table."""
     tables = program.static
     if not tables:
-        return k.Static(np.zeros((program.n_units, 1), np.int64), np.empty(0, np.int64), np.empty(0, np.int32), np.empty((1, 0)))
+        return k.Static(np.zeros((program.n_units, 1), np.int64), np.empty(0, np.int64), np.empty(0, np.int32), np.zeros((1, 1)))
     pre, delay = np.concatenate([t.pre for t in tables]), np.concatenate([t.delay for t in tables])
     order = np.lexsort((delay, pre))
     delays = np.unique(delay)
@@ -33,6 +33,8 @@ def static_arrays(program: Program) -> k.Static:
     weight = np.concatenate([np.broadcast_to(t.weight, (rows, t.n_synapses)) for t in tables], axis=1)[:, order]
     target = np.concatenate([_targets(t, program) for t in tables])[order]
     pointer = _pointers(pre[order], np.searchsorted(delays, delay[order]), program.n_units, max(1, delays.size))
+    if np.all(weight == weight[:, :1]):
+        weight = weight[:, :1]
     return k.Static(pointer, delays, target, np.ascontiguousarray(weight))
 
 

@@ -2,8 +2,8 @@
 
 Poisson sources drive neurons through static synapses with K targets each and delays of 0.1 to
 1.5 ms, too weak to make a neuron fire. The time of the same network without synapses is taken
-off. The Brian2 program is written by hand, with Brian2's own compiler flags, twice: with a weight
-and a delay for each synapse, which is what ours holds, and with one weight written into the code.
+off. The Brian2 program is written by hand, with Brian2's own compiler flags, twice: with a weight for
+each synapse, and with one weight for all written into the code; ours is run on the same two networks.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ from neuromem.spec import (
 DT = 0.1
 
 
-def network(n: int, k: int, rate: float) -> Network:
+def network(n: int, k: int, rate: float, *, shared_weight: bool = False) -> Network:
     """Return n Poisson sources and n neurons, with ``k`` synapses for each source (none for k = 0)."""
     cell = IFCurrExp(tau_m=20.0, cm=0.2, v_rest=-60.0, v_reset=-60.0, v_thresh=-50.0, tau_syn_E=5.0)
-    synapse = StaticSynapse(1e-7, RandomDistribution("uniform", 0.1, 1.5))
+    weight = 1e-7 if shared_weight else RandomDistribution("uniform", 1e-7, 2e-7)
+    synapse = StaticSynapse(weight, RandomDistribution("uniform", 0.1, 1.5))
     projections = (Projection("source", "target", FixedNumberPostConnector(k), synapse),) if k else ()
     return Network((Population("source", n, SpikeSourcePoisson(rate)), Population("target", n, cell)), projections)
 
@@ -110,26 +111,22 @@ def events_per_second(with_synapses: Spread, without: Spread, events: int) -> np
 def propagation(rounds: int) -> None:
     """Print events per second at N = 1e4, K = 1000, beside Brian2; then our cost against N, K and rate."""
     n, k, rate = 10_000, 1000, 10.0
-    full, bare = lower(network(n, k, rate), dt=DT, n_steps=2000), lower(network(n, 0, rate), dt=DT, n_steps=2000)
+    full, one = (lower(network(n, k, rate, shared_weight=shared), dt=DT, n_steps=2000) for shared in (False, True))
+    bare = lower(network(n, 0, rate), dt=DT, n_steps=2000)
     events = full.schedule.step.size * k
-    theirs, lean, bare_theirs = (
-        HandWritten(full, shared_weight=False),
-        HandWritten(full, shared_weight=True),
-        HandWritten(bare, shared_weight=True),
-    )
-    taken = interleaved(
-        {"cpu": ours(full), "cpu bare": ours(bare), "brian2": theirs, "brian2 lean": lean, "brian2 bare": bare_theirs}, rounds
-    )
-    for program in (theirs, lean, bare_theirs):
+    programs = {"brian2": (full, False), "brian2 one": (one, True), "brian2 bare": (bare, True)}
+    theirs = {name: HandWritten(program, shared_weight=shared) for name, (program, shared) in programs.items()}
+    taken = interleaved({"cpu": ours(full), "cpu one": ours(one), "cpu bare": ours(bare), **theirs}, rounds)
+    for program in theirs.values():
         program.close()
-    mine = events_per_second(taken["cpu"], taken["cpu bare"], events)
     print(f"\n## propagation, N = {n}, K = {k}, {rate:g} Hz, delays 0.1..1.5 ms: million synaptic events per second, one thread")
-    print(f"  {'cpu':36s} {np.median(mine) / 1e6:.4g} ({mine.min() / 1e6:.4g} .. {mine.max() / 1e6:.4g})")
-    for name, label in (("brian2", "brian2 cpp_standalone"), ("brian2 lean", "brian2 cpp_standalone, one weight")):
-        other = events_per_second(taken[name], taken["brian2 bare"], events)
-        print(
-            f"  {label:36s} {np.median(other) / 1e6:.4g} ({other.min() / 1e6:.4g} .. {other.max() / 1e6:.4g})   cpu is {np.median(mine / other):.3g}x"
-        )
+    for suffix, title in (("", "a weight for each synapse"), (" one", "one weight for all")):
+        mine = events_per_second(taken[f"cpu{suffix}"], taken["cpu bare"], events)
+        other = events_per_second(taken[f"brian2{suffix}"], taken["brian2 bare"], events)
+        print(f"  {title}")
+        for label, values in (("cpu", mine), ("brian2 cpp_standalone", other)):
+            print(f"    {label:28s} {np.median(values) / 1e6:.4g} ({values.min() / 1e6:.4g} .. {values.max() / 1e6:.4g})")
+        print(f"    ratio                        {np.median(mine / other):.3g}x")
     print("  cpu, ns per synaptic event:")
     costs = []
     for n, k, rate in (

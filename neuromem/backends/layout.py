@@ -11,7 +11,7 @@ from neuromem.spec.plasticity import MultiplicativeWeightDependence
 
 def _targets(table: ProjectionTable, program: Program) -> np.ndarray:
     offset = program.cells.n if table.receptor == "inhibitory" else 0
-    return (table.post - program.n_sources + offset).astype(np.int32)
+    return (table.post - program.n_sources + offset).astype(np.uint32)
 
 
 def _pointers(unit: np.ndarray, delay_index: np.ndarray, n_units: int, n_delays: int) -> np.ndarray:
@@ -25,7 +25,7 @@ def static_arrays(program: Program) -> k.Static:
     """Merge all projections without plasticity into one table."""
     tables = program.static
     if not tables:
-        return k.Static(np.zeros((program.n_units, 1), np.int64), np.empty(0, np.int64), np.empty(0, np.int32), np.zeros((1, 1)))
+        return k.Static(np.zeros((program.n_units, 1), np.int64), np.empty(0, np.int64), np.empty(0, np.uint32), np.zeros((1, 1)))
     pre, delay = np.concatenate([t.pre for t in tables]), np.concatenate([t.delay for t in tables])
     order = np.lexsort((delay, pre))
     delays = np.unique(delay)
@@ -103,7 +103,7 @@ class PlasticLayout:
             joined("column_synapse", np.int32),
             joined("pre", np.int32),
             joined("post", np.int32),
-            joined("target", np.int32),
+            joined("target", np.uint32),
             joined("decay", np.float64),
         )
         self.weight = np.ascontiguousarray(np.concatenate([*weights, np.empty((program.batch, 0))], axis=1))

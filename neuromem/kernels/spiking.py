@@ -360,7 +360,7 @@ def _learn(p, b, state, t, on):
 
 
 @_kernel
-def _send_long_row(static, row, arriving, now, u, u_next, shift, lane):
+def _send_long_row(static, row, arriving, now, u, u_next, places, lane):
     """Send a row with many synapses, fetching the next one meanwhile: rows lie anywhere in memory, and are read once."""
     ahead = static.pointer[u_next, 0] - static.pointer[u, 0]
     shared = static.weight.shape[1] == 1
@@ -373,13 +373,13 @@ def _send_long_row(static, row, arriving, now, u, u_next, shift, lane):
         if shared:
             w = static.weight[row, 0]
             for s in range(target.size):
-                slot[(target[s] << shift) + lane] += w
+                slot[(target[s] << places) + lane] += w
         else:
             for s in range(first + ahead, last + ahead, 8):
                 prefetch(static.weight[row], s)
             weight = static.weight[row, first:last]
             for s in range(target.size):
-                slot[(target[s] << shift) + lane] += weight[s]
+                slot[(target[s] << places) + lane] += weight[s]
 
 
 @_kernel
@@ -387,7 +387,7 @@ def _send(static, p, b, g, state, t, shift):
     slot = t % state.fired.shape[1]
     n_slots = state.arriving.shape[1]
     now = t % n_slots
-    lane = b - (g << shift)
+    places, lane = np.uint64(shift), np.uint64(b - (g << shift))  # unsigned: an index that cannot be negative needs no check
     row = b if static.weight.shape[0] > 1 else 0
     stride = 0 if static.weight.shape[1] == 1 else 1
     big = static.target.size >= BIG_TABLE
@@ -397,14 +397,14 @@ def _send(static, p, b, g, state, t, shift):
         u = state.fired[b, slot, n]
         if big and static.pointer[u, n_delays] - static.pointer[u, 0] >= LONG_ROW:
             u_next = state.fired[b, slot, min(n + 1, n_fired - 1)]
-            _send_long_row(static, row, state.arriving[g], now, u, u_next, shift, lane)
+            _send_long_row(static, row, state.arriving[g], now, u, u_next, places, lane)
             continue
         for k in range(n_delays):
             first, last = static.pointer[u, k], static.pointer[u, k + 1]
             if first < last:
                 then = _wrapped(now + static.delays[k], n_slots)
                 for s in range(first, last):
-                    state.arriving[g, then, (static.target[s] << shift) + lane] += static.weight[row, s * stride]
+                    state.arriving[g, then, (static.target[s] << places) + lane] += static.weight[row, s * stride]
     for j in range(p.ints.shape[0]):
         n_delays, pre_first, n_pre = p.ints[j, N_DELAYS], p.ints[j, PRE_FIRST], p.ints[j, N_PRE]
         for n in range(state.n_fired[b, slot]):
@@ -417,7 +417,7 @@ def _send(static, p, b, g, state, t, shift):
                 if first < last:
                     then = _wrapped(now + p.delays[p.ints[j, DELAY_AT] + k], n_slots)
                     for s in range(first, last):
-                        state.arriving[g, then, (p.target[s] << shift) + lane] += state.weight[b, s]
+                        state.arriving[g, then, (p.target[s] << places) + lane] += state.weight[b, s]
 
 
 @_kernel

@@ -59,12 +59,12 @@ def check(definition: MemoryModel | Network, *, dt: float | None = None) -> Memo
 
 
 @overload
-def lower(definition: MemoryModel, protocol: Protocol | ProtocolFile, *, seed: int = 0) -> Program: ...
+def lower(definition: MemoryModel, protocol: Protocol | ProtocolFile | str | Path, *, seed: int = 0) -> Program: ...
 @overload
 def lower(definition: Network, *, dt: float, n_steps: int, seed: int = 0) -> Program: ...
 def lower(
     definition: MemoryModel | Network,
-    protocol: Protocol | ProtocolFile | None = None,
+    protocol: Protocol | ProtocolFile | str | Path | None = None,
     *,
     dt: float | None = None,
     n_steps: int | None = None,
@@ -111,7 +111,7 @@ def build(definition: MemoryModel | Program, backend: str = "cpu", *, seed: int 
 
 def run(
     memory: MemoryModel,
-    protocol: Protocol | ProtocolFile,
+    protocol: Protocol | ProtocolFile | str | Path,
     backend: str = "cpu",
     *,
     seed: int = 0,
@@ -119,6 +119,8 @@ def run(
     **options: Any,
 ) -> RunResult:
     """Run a protocol on a memory and return what was recorded and what each operation came to.
+
+    ``protocol`` is a Protocol, the name of one that comes with the model, or a ``.toml`` file.
 
     ``progress`` is called with (steps done, steps in all). Ctrl-C raises ``InterruptedRun``, a
     ``KeyboardInterrupt`` whose ``result`` holds the steps that were run. Raises as ``lower`` and
@@ -170,11 +172,17 @@ def load_model(name: str, **parameters: Any) -> MemoryModel:
     return find_model(name).build(**parameters)
 
 
-def _protocol(memory: MemoryModel, protocol: Protocol | ProtocolFile) -> Protocol:
+def _protocol(memory: MemoryModel, protocol: Protocol | ProtocolFile | str | Path) -> Protocol:
+    if isinstance(protocol, str | Path):
+        if not str(protocol).endswith(".toml"):
+            from neuromem.model_files import find_model
+
+            return find_model(memory.name).protocol(str(protocol), memory.parameters)
+        protocol = load_protocol(protocol)
     if isinstance(protocol, ProtocolFile):
         return protocol.for_memory(memory)
     if not isinstance(protocol, Protocol):
-        raise SpecError(f"protocol = {protocol!r}; expected a Protocol, or what load_protocol returns.")
+        raise SpecError(f"protocol = {protocol!r}; expected a Protocol, the name of one of the model's, or a .toml file.")
     return protocol
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from neuromem.errors import FileError, NeuromemError, SpecError, listing, nearest
 from neuromem.spec.memory import MemoryModel
-from neuromem.spec.protocol import ProtocolRecipe
+from neuromem.spec.protocol import Protocol, ProtocolRecipe
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,19 @@ class ModelEntry:
                 f"{self.path}: {self.function.__name__}({_arguments(parameters)}) returned a {type(memory).__name__}; expected a MemoryModel."
             )
         return memory
+
+    def recipe(self, name: str) -> ProtocolRecipe:
+        """Return the recipe of a protocol that comes with the model; raise ``SpecError`` with the valid names otherwise."""
+        if name not in self.protocols:
+            raise SpecError(
+                f"{self.name}: no protocol {name!r}; expected one of {listing(self.protocols) or '(it has none)'}, or a .toml file{nearest(name, self.protocols)}."
+            )
+        return self.protocols[name]
+
+    def protocol(self, name: str, parameters: Mapping[str, object]) -> Protocol:
+        """Return a protocol that comes with the model, built with those parameters that its function takes."""
+        build = self.recipe(name).build
+        return build(**{key: parameters[key] for key in inspect.signature(build).parameters if key in parameters})
 
 
 _MODELS = "neuromem.models"  # stands in the folder models/ of the repository

@@ -18,7 +18,7 @@ from neuromem.backends.base import Simulation
 from neuromem.backends.reference import ReferenceSimulation
 from neuromem.errors import SpecError, UnsupportedError
 from neuromem.ir import Recording
-from neuromem.models.ca3_cam import functional
+from neuromem.models.ca3_cam import functional, stress
 from neuromem.spec import MemoryModel, Probe, Role, View
 
 MEMORY = neuromem.models.ca3_cam()
@@ -111,6 +111,12 @@ cue = 0
 """
 
 
+def test_a_protocol_by_name_is_the_models_own_at_the_memorys_size() -> None:
+    memory = neuromem.models.ca3_cam(3, 4)
+    result = neuromem.run(memory, "stress", backend="reference")
+    assert result.protocol == stress(3, 4)
+
+
 def test_a_protocol_file_runs(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(PROTOCOL)
@@ -165,8 +171,12 @@ def test_check_and_lower() -> None:
         ),
         (lambda: neuromem.run(NETWORK, functional(5, 10), backend="reference"), "run: Network; expected a MemoryModel."),
         (
-            lambda: neuromem.run(MEMORY, "functional", backend="reference"),
-            "protocol = 'functional'; expected a Protocol, or what load_protocol returns.",
+            lambda: neuromem.run(MEMORY, "functionl", backend="reference"),
+            "ca3-cam: no protocol 'functionl'; expected one of functional, state_map, stress, or a .toml file (did you mean 'functional'?).",
+        ),
+        (
+            lambda: neuromem.run(MEMORY, 3, backend="reference"),  # type: ignore[arg-type]
+            "protocol = 3; expected a Protocol, the name of one of the model's, or a .toml file.",
         ),
     ],
 )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neuromem.errors import FileError, SpecError, listing, nearest
+from neuromem.errors import FileError, SpecError
 from neuromem.model_files import ModelEntry, find_model
 from neuromem.spec.memory import MemoryModel
-from neuromem.spec.protocol import Protocol, ProtocolRecipe
+from neuromem.spec.protocol import Protocol
 
 
 @dataclass(frozen=True)
@@ -45,19 +44,9 @@ def read_request(model: str, settings: Sequence[str], protocol: str | None, unsa
 
 
 def _from_recipe(entry: ModelEntry, given: Mapping[str, Any], name: str) -> tuple[MemoryModel, Protocol]:
-    if name not in entry.protocols:
-        raise SpecError(
-            f"{entry.name}: no protocol {name!r}; expected one of {listing(entry.protocols) or '(it has none)'}, or a .toml file{nearest(name, entry.protocols)}."
-        )
-    recipe = entry.protocols[name]
-    parameters = {**dict(recipe.parameters), **given}
+    parameters = {**dict(entry.recipe(name).parameters), **given}
     memory = entry.build(**parameters)
-    return memory, build_recipe(recipe, {**parameters, **memory.parameters})
-
-
-def build_recipe(recipe: ProtocolRecipe, parameters: Mapping[str, object]) -> Protocol:
-    """Return the recipe's protocol, built with those of the model's parameters that its function takes."""
-    return recipe.build(**{name: parameters[name] for name in inspect.signature(recipe.build).parameters if name in parameters})
+    return memory, entry.protocol(name, {**parameters, **memory.parameters})
 
 
 def _from_file(entry: ModelEntry, given: Mapping[str, Any], path: str) -> tuple[MemoryModel, Protocol]:

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,6 +222,9 @@ def _write(folder: Path, result: RunResult) -> None:
             compressors=ZstdCodec(level=3, checksum=True),  # the checksum tells a damaged chunk from a good one
             config={"write_empty_chunks": True},  # so that a missing chunk is a lost one
         )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata", category=zarr.errors.ZarrUserWarning)
+        zarr.consolidate_metadata(group.store)  # xarray looks for it first, and warns where there is none
 
 
 def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -255,7 +259,7 @@ def _read_attributes(path: Path) -> dict[str, Any]:
 def _read_arrays(path: Path, shapes: Mapping[str, list[int]]) -> dict[str, np.ndarray]:
     import zarr
 
-    group = zarr.open_group(path, mode="r", zarr_format=3)
+    group = zarr.open_group(path, mode="r", zarr_format=3, use_consolidated=False)  # the arrays as they are, not as they were
     return {name: _read_array(path, group, name, tuple(shape)) for name, shape in shapes.items()}
 
 

@@ -127,46 +127,53 @@ def propagation(rounds: int) -> None:
         for label, values in (("cpu", mine), ("brian2 cpp_standalone", other)):
             print(f"    {label:28s} {np.median(values) / 1e6:.4g} ({values.min() / 1e6:.4g} .. {values.max() / 1e6:.4g})")
         print(f"    ratio                        {np.median(mine / other):.3g}x")
-    print("  cpu, ns per synaptic event:")
-    costs = []
-    for n, k, rate in (
-        (1000, 100, 10.0),
-        (1000, 1000, 10.0),
-        (10_000, 100, 10.0),
-        (10_000, 1000, 1.0),
-        (10_000, 1000, 10.0),
-        (10_000, 1000, 100.0),
-        (100_000, 100, 10.0),
-    ):
-        full, bare = lower(network(n, k, rate), dt=DT, n_steps=1000), lower(network(n, 0, rate), dt=DT, n_steps=1000)
-        events = max(1, full.schedule.step.size * k)
-        taken = interleaved({"full": ours(full), "bare": ours(bare)}, max(3, rounds))
-        cost = float(np.median((np.array(taken["full"].seconds) - np.array(taken["bare"].seconds)) / events)) * 1e9
-        costs.append((n, k, rate, cost))
-        print(f"    N = {n:6d}  K = {k:4d}  {rate:5g} Hz   {cost:.3g}")
+    sweep_costs(rounds)
+
+
+# axis -> its values, and what stays fixed: (n, k, rate in Hz)
+SWEEPS = {
+    "neurons N": [(n, 100, 10.0) for n in (1000, 3000, 10_000, 30_000, 100_000)],
+    "synapses of a neuron K": [(10_000, k, 10.0) for k in (10, 30, 100, 300, 1000)],
+    "rate (Hz)": [(10_000, 300, rate) for rate in (1.0, 3.0, 10.0, 30.0, 100.0)],
+}
+
+
+def sweep_costs(rounds: int) -> None:
+    """Print and draw our cost of a synaptic event against N, K and rate."""
+    costs = {axis: [cost(*point, max(3, rounds)) for point in points] for axis, points in SWEEPS.items()}
+    print("  cpu, ns per synaptic event, a weight for each synapse")
+    for axis, points in SWEEPS.items():
+        for (n, k, rate), (low, median, high) in zip(points, costs[axis], strict=True):
+            print(f"    {axis:24s} N = {n:6d}  K = {k:4d}  {rate:5g} Hz   {median:.3g} ({low:.3g} .. {high:.3g})")
     draw(costs, Path("out"))
 
 
-def draw(costs: list[tuple[int, int, float, float]], folder: Path) -> None:
-    """Draw the cost of a synaptic event against events per step, a line for each ring buffer size."""
+def cost(n: int, k: int, rate: float, rounds: int) -> tuple[float, float, float]:
+    """Return lowest, median and highest ns per synaptic event."""
+    per_step = n * k * rate * DT * 1e-3
+    n_steps = int(min(5000, max(500, 2e7 / per_step)))  # enough events to time, and few enough to wait for
+    full, bare = lower(network(n, k, rate), dt=DT, n_steps=n_steps), lower(network(n, 0, rate), dt=DT, n_steps=n_steps)
+    taken = interleaved({"full": ours(full), "bare": ours(bare)}, rounds)
+    each = 1e9 / events_per_second(taken["full"], taken["bare"], full.schedule.step.size * k)
+    return float(each.min()), float(np.median(each)), float(each.max())
+
+
+def draw(costs: dict[str, list[tuple[float, float, float]]], folder: Path) -> None:
+    """Draw one panel for each axis of ``SWEEPS``: the median, with bars from lowest to highest."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     folder.mkdir(exist_ok=True)
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot()
-    for n in sorted({c[0] for c in costs}):
-        rows = sorted((n * rate * DT * 1e-3 * k, cost, f"K={k}, {rate:g} Hz") for m, k, rate, cost in costs if m == n)
-        axes.plot([r[0] for r in rows], [r[1] for r in rows], "o-", label=f"N = {n:,}")
-        for x, y, text in rows:
-            axes.annotate(text, (x, y), textcoords="offset points", xytext=(4, 5), fontsize=7)
-    axes.set(
-        xscale="log",
-        xlabel="synaptic events per step",
-        ylabel="ns per synaptic event",
-        ylim=(0, None),
-        title="cpu: cost of a synaptic event, one thread",
-    )
-    axes.legend(frameon=False)
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(SWEEPS), sharey=True)
+    fixed = {"neurons N": "K = 100, 10 Hz", "synapses of a neuron K": "N = 10,000, 10 Hz", "rate (Hz)": "N = 10,000, K = 300"}
+    for axes, (axis, points) in zip(panels, SWEEPS.items(), strict=True):
+        place = list(SWEEPS).index(axis)
+        low, median, high = np.array(costs[axis]).T
+        axes.errorbar([p[place] for p in points], median, [median - low, high - median], marker="o", capsize=3, color="#0072B2")
+        axes.set(xscale="log", yscale="log", xlabel=axis, title=fixed[axis])
+        axes.grid(alpha=0.3, which="both")
+    panels[0].set_ylabel("ns per synaptic event")
+    figure.suptitle("cpu: cost of a synaptic event with delays of 0.1 to 1.5 ms, one thread")
     FigureCanvasAgg(figure).print_png(folder / "propagation.png")
     print(f"  drawn: {folder / 'propagation.png'}")

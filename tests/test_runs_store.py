@@ -123,7 +123,7 @@ def test_the_run_says_where_it_comes_from(saved: Path, result: RunResult) -> Non
 def test_xarray_reads_it_labelled(saved: Path, result: RunResult) -> None:
     import xarray
 
-    run = xarray.open_zarr(saved, consolidated=False)
+    run = xarray.open_zarr(saved)
     n_synapses = sum(p.n_synapses for p in result.recording.program.projections)
     assert dict(run.sizes) == {
         "spike": result.recording.step.size, "population": 10, "projection": 18, "synapse": n_synapses, "operation": 9,

@@ -1,4 +1,7 @@
-"""Ask the processor to fetch an array element into its cache, without waiting for it."""
+"""Ask the processor to fetch an array element into its cache, without waiting for it.
+
+After a change here, touch the files that use it: numba's cache does not see this one.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,9 @@ number, plus the number of neurons for the inhibitory receptor.
 Replicas run in groups of ``lanes = 1 << shift``, side by side: the arrays of the neurons have one row for
 each group, and lane l of neuron i is at ``i * lanes + l``. With 8 lanes, neurons with equal
 coefficients fill whole vectors however small the populations are.
+
+All of it is one file, because numba's cache sees a change only in the file of the function that
+is called.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class RuntimeSimulation(Simulation):
         self._timestep, self._time = clock.variables["timestep"].get_value(), clock.variables["t"].get_value()
         sources = self.emission.sources
         self._fire = sources.variables["fire"].get_value() if sources is not None else np.zeros(0, np.int32)
-        self._on = [p.variables["on"].get_value() for p in self.emission.plastic]
+        self._on = [p.variables["on"].get_value() for p in self.emission.plastic.values()]
         self._keep = _recorded(program)
 
     def advance(self, schedule: Schedule) -> None:
@@ -167,7 +167,9 @@ class RuntimeSimulation(Simulation):
 
     def weights(self, projection: str) -> np.ndarray:
         """See ``Simulation.weights``."""
-        return _weights(self.program, projection, lambda place: np.asarray(place.synapses.variables["w"].get_value()), self.emission.places)
+        return _weights(
+            self.program, projection, lambda name: np.asarray(self.emission.plastic[name].variables["w"].get_value()), self.emission.places
+        )
 
     def _state_arrays(self) -> dict[str, Any]:
         state = copy.deepcopy(self.emission.network._full_state())
@@ -214,7 +216,7 @@ def _weights(program: Program, projection: str, read: Any, places: Mapping[str, 
     if projection not in places:
         return np.array(np.broadcast_to(table.weight, (program.batch, table.n_synapses)))
     place = places[projection]
-    rows = read(place).reshape(program.batch, -1)
+    rows = read(place.synapses).reshape(program.batch, -1)
     return np.array(rows[:, place.first : place.first + place.n])
 
 
@@ -253,8 +255,8 @@ class StandaloneSimulation(Simulation):
 
         self._spike_files = [(path(m, "t"), path(m, "i"), is_source) for m, is_source in emission.spike_monitors]
         self._state_files = {key: path(m, key[1]) for key, m in emission.state_monitors.items()}
-        self._weight_files = {p.synapses.name: path(p.synapses, "w") for p in emission.places.values()}
-        self._places = {name: _NamedPlace(p.synapses.name, p.first, p.n) for name, p in emission.places.items()}
+        self._weight_files = {name: path(synapses, "w") for name, synapses in emission.plastic.items()}
+        self._places = emission.places
 
     def advance(self, schedule: Schedule) -> None:
         """Refuse: a standalone program runs as a whole."""
@@ -302,20 +304,13 @@ class StandaloneSimulation(Simulation):
         """See ``Simulation.weights``."""
         if not self.step:
             return _weights(self.program, projection, None, {})
-        return _weights(self.program, projection, lambda place: np.fromfile(*self._weight_files[place.synapses]), self._places)
+        return _weights(self.program, projection, lambda name: np.fromfile(*self._weight_files[name]), self._places)
 
     def _state_arrays(self) -> dict[str, Any]:
         raise NotImplementedError  # save refuses first
 
     def _load_arrays(self, arrays: Mapping[str, Any]) -> None:
         SUPPORT_STANDALONE.require("save", "brian2:cpp_standalone")
-
-
-class _NamedPlace:
-    """A ``Place`` that names its synapses, because the objects are gone with the device."""
-
-    def __init__(self, synapses: str, first: int, n: int) -> None:
-        self.synapses, self.first, self.n = synapses, first, n
 
 
 SUPPORT_STANDALONE = Support(

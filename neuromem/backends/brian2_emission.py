@@ -142,9 +142,9 @@ def plastic_text(rule: STDP, longest: int) -> PlasticText:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the synapses of a projection went: ``synapses[first : first + n]``, in the table's order, replica by replica."""
+    """Where the synapses of a projection went: ``first .. first + n`` of each replica's part of the ``Synapses`` of that name."""
 
-    synapses: Any
+    synapses: str
     first: int
     n: int
 
@@ -157,7 +157,7 @@ class Emission:
     clock: Any
     sources: Any
     neurons: Any
-    plastic: tuple[Any, ...]
+    plastic: dict[str, Any]
     places: dict[str, Place]
     spike_monitors: tuple[tuple[Any, bool], ...]
     state_monitors: dict[tuple[str, str], Any]
@@ -175,7 +175,7 @@ def emit(program: Program, *, standalone: bool) -> Emission:
     parts = [x for x in (sources, neurons) if x is not None]
     places: dict[str, Place] = {}
     synapses: list[Any] = []
-    plastic: list[Any] = []
+    plastic: dict[str, Any] = {}
     for is_source, group in ((True, sources), (False, neurons)):
         here = [p for p in program.projections if (p.pre_first < program.n_sources) == is_source and p.n_synapses]
         label = "sources" if is_source else "neurons"
@@ -186,10 +186,10 @@ def emit(program: Program, *, standalone: bool) -> Emission:
             tables = [p for p in here if p.plasticity == rule]
             made = _plastic(program, rule, tables, group, neurons, clock, f"plastic_{label}_{len(plastic)}")
             _place(program, tables, made, places)
-            plastic.append(made)
+            plastic[made.name] = made
     if standalone and plastic and not program.schedule.plastic.all():
         gate = b2.TimedArray(np.append(program.schedule.plastic, 1).astype(float), dt=program.dt * b2.ms, name="gate")
-        for made in plastic:
+        for made in plastic.values():
             made.namespace["gate"] = gate
             made.run_regularly("on = gate(t)", when="start", clock=clock, name=f"{made.name}_gate")
     spikes = tuple((b2.SpikeMonitor(group, name=f"spikes_{group.name}"), group is sources) for group in parts)
@@ -201,9 +201,9 @@ def emit(program: Program, *, standalone: bool) -> Emission:
             states[p.population, p.variable] = b2.StateMonitor(
                 neurons, p.variable, record=record, when="end", clock=clock, name=f"state_{p.population}_{p.variable}"
             )
-    network = b2.Network(*parts, *synapses, *plastic, *(m for m, _ in spikes), *states.values(), name="network")
+    network = b2.Network(*parts, *synapses, *plastic.values(), *(m for m, _ in spikes), *states.values(), name="network")
     network.schedule = SCHEDULE
-    return Emission(network, clock, sources, neurons, tuple(plastic), places, spikes, states)
+    return Emission(network, clock, sources, neurons, plastic, places, spikes, states)
 
 
 def _sources(program: Program, clock: Any, standalone: bool) -> Any:
@@ -302,5 +302,5 @@ def _plastic(program: Program, rule: STDP, tables: list[ProjectionTable], group:
 def _place(program: Program, tables: list[ProjectionTable], synapses: Any, places: dict[str, Place]) -> None:
     first = 0
     for t in tables:
-        places[t.name] = Place(synapses, first, t.n_synapses)
+        places[t.name] = Place(synapses.name, first, t.n_synapses)
         first += t.n_synapses

@@ -25,8 +25,17 @@ def backend_class(name: str) -> type[Backend]:
     return found
 
 
+def backend_options(name: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return name and options, with ``brian2:cython`` spelled out as brian2 with ``codegen="cython"``."""
+    plain, _, codegen = name.partition(":")
+    if codegen and options.get("codegen", codegen) != codegen:
+        raise SpecError(f"backend {name!r} with codegen = {options['codegen']!r}; expected one of the two.")
+    return plain, options | {"codegen": codegen} if codegen else options
+
+
 def load_backend(name: str, **options: Any) -> Backend:
     """Return the backend called ``name``, ready to build; raise ``BackendMissingError`` saying what to type if it is not installed."""
+    name, options = backend_options(name, options)
     kind = backend_class(name)
     try:
         return kind(**options)
@@ -36,4 +45,15 @@ def load_backend(name: str, **options: Any) -> Backend:
         raise SpecError(f"backend {name!r}: options {listing(options)}; it does not know them (codegen is an option of brian2).") from None
 
 
-__all__ = ["BACKENDS", "Backend", "Checkpoint", "Refusal", "Simulation", "Support", "backend_class", "features", "load_backend"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Checkpoint",
+    "Refusal",
+    "Simulation",
+    "Support",
+    "backend_class",
+    "backend_options",
+    "features",
+    "load_backend",
+]

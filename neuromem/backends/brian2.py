@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 
 from neuromem.backends.base import Backend, Checkpoint, Progress, Refusal, Simulation, Support
+from neuromem.backends.interrupts import held_interrupts
 from neuromem.errors import BackendMissingError, NeuromemError, SpecError, nearest
 from neuromem.ir.program import Program, Schedule
 from neuromem.ir.recording import Recording
@@ -43,7 +44,7 @@ def _import_brian2() -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Brian2's imports warn of is not ours to mend
             import brian2
-    except ImportError as error:
+    except Exception as error:  # with a NumPy that it does not know, it fails in other ways than ImportError
         raise BackendMissingError(f"backend 'brian2': Brian2 cannot be imported ({error}); type: {INSTALL}") from error
     finally:
         sys.excepthook = hook  # Brian2 puts one there that reports every error of the process as its own
@@ -96,6 +97,14 @@ def brian2_settings(codegen: Codegen, directory: str | None = None) -> Iterator[
             b2.prefs[name] = value
 
 
+def _not_compiled(codegen: Codegen, error: Exception) -> NeuromemError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return NeuromemError(
+        f"backend 'brian2', codegen {codegen!r}: the generated code did not compile ({lines[0]}); "
+        "check the compiler and its cache folder (neuromem doctor), or use codegen 'numpy'."
+    )
+
+
 def _sorted(replica: np.ndarray, step: np.ndarray, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     order = np.lexsort((unit, step, replica))
     return replica[order], step[order], unit[order]
@@ -116,11 +125,16 @@ class RuntimeSimulation(Simulation):
 
     def __init__(self, program: Program, codegen: Codegen) -> None:
         super().__init__(program)
-        with brian2_settings(codegen) as b2:
-            from neuromem.backends.brian2_emission import emit
+        try:
+            with held_interrupts(), brian2_settings(codegen) as b2:
+                from neuromem.backends.brian2_emission import emit
 
-            self.emission = emit(program, standalone=False)
-            self.emission.network.run(0 * b2.ms, namespace={})  # generates and compiles all code
+                self.emission = emit(program, standalone=False)
+                self.emission.network.run(0 * b2.ms, namespace={})  # generates and compiles all code
+        except Exception as error:
+            if codegen == "numpy":
+                raise
+            raise _not_compiled(codegen, error) from error  # setuptools and Brian2 raise many things
         objects = [x for x in self.emission.network.sorted_objects if x.active]
         self._runs = [x.run for x in objects]
         clock = self.emission.clock
@@ -231,7 +245,7 @@ class StandaloneSimulation(Simulation):
         self._cleanup = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         began = time.perf_counter()
         try:
-            with brian2_settings("cpp_standalone", self.directory) as b2:
+            with held_interrupts(), brian2_settings("cpp_standalone", self.directory) as b2:
                 from neuromem.backends.brian2_emission import emit
 
                 emission = emit(program, standalone=True)
@@ -239,10 +253,7 @@ class StandaloneSimulation(Simulation):
                 b2.device.build(directory=self.directory, compile=True, run=False, with_output=False)
                 self._read_plan(b2.device, emission)
         except (RuntimeError, subprocess.CalledProcessError, OSError) as error:
-            raise NeuromemError(
-                f"backend 'brian2', codegen 'cpp_standalone': the C++ program did not compile in {self.directory} ({error}); "
-                "check the compiler (neuromem doctor), or use codegen 'numpy'."
-            ) from error
+            raise _not_compiled("cpp_standalone", error) from error
         self.compile_seconds = time.perf_counter() - began
         self.run_seconds = 0.0
 

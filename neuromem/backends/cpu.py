@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from neuromem.backends.base import Backend, Simulation, Support
+from neuromem.backends.interrupts import held_interrupts
 from neuromem.backends.layout import PlasticLayout, cell_arrays, choose_lanes, initial_state, static_arrays
 from neuromem.errors import SpecError
 from neuromem.ir.program import Program, Schedule
@@ -22,6 +23,9 @@ VARIABLES = {"v": 0, "isyn_exc": 1, "isyn_inh": 2}
 
 # Spikes of one replica that a call's buffer holds beyond the one step that it must hold.
 SPIKE_BUFFER = 4096
+
+
+EMPTY = Schedule(0, *(np.empty(0, np.int64) for _ in range(3)), np.empty(0, np.uint8))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,24 +75,14 @@ class CpuSimulation(Simulation):
         self.width = width
         self._out_step = np.empty((self.groups * self.lanes, program.n_units + SPIKE_BUFFER), np.int32)
         self._out_unit = np.empty(self._out_step.shape, np.int32)
+        with held_interrupts():  # no group at all: this compiles, or loads what was compiled, and runs nothing
+            k.advance(*self._arguments(*self._call_arrays(EMPTY)), 0, 0)
         self.recorded_spikes: list[SpikePart] = []
         self.recorded_states: list[np.ndarray] = []
 
     def advance(self, schedule: Schedule) -> None:
         """See ``Simulation.advance``."""
-        batch = self.groups * self.lanes  # replicas beyond the program's are given nothing and not read
-        pointer = np.searchsorted(schedule.replica, np.arange(batch + 1))
-        drive = k.Drive(pointer, schedule.step, schedule.unit, schedule.plastic)
-        out = k.Output(
-            np.zeros(batch, np.int64),
-            pointer[:-1].copy(),
-            np.zeros(batch, np.int64),
-            self._out_step,
-            self._out_unit,
-            self.probe,
-            np.empty((batch, schedule.n_steps if self.width else 0, self.width)),
-            self.keep,
-        )
+        drive, out = self._call_arrays(schedule)
         while True:
             self._call(drive, out)
             self._take_spikes(out)
@@ -98,24 +92,26 @@ class CpuSimulation(Simulation):
             self.recorded_states.append(out.states[: self.program.batch])
         self.step += schedule.n_steps
 
+    def _call_arrays(self, schedule: Schedule) -> tuple[k.Drive, k.Output]:
+        batch = self.groups * self.lanes  # replicas beyond the program's are given nothing and not read
+        pointer = np.searchsorted(schedule.replica, np.arange(batch + 1))
+        drive = k.Drive(pointer, schedule.step, schedule.unit, schedule.plastic)
+        states = np.empty((batch, schedule.n_steps if self.width else 0, self.width))
+        done, n_spikes = np.zeros(batch, np.int64), np.zeros(batch, np.int64)
+        return drive, k.Output(done, pointer[:-1].copy(), n_spikes, self._out_step, self._out_unit, self.probe, states, self.keep)
+
+    def _arguments(self, drive: k.Drive, out: k.Output) -> tuple[Any, ...]:
+        shift = self.lanes.bit_length() - 1
+        return self.cells, self.static, self.layout.arrays, self.state, drive, out, self.program.n_sources, self.step, shift
+
     def _call(self, drive: k.Drive, out: k.Output) -> None:
-        fixed = (
-            self.cells,
-            self.static,
-            self.layout.arrays,
-            self.state,
-            drive,
-            out,
-            self.program.n_sources,
-            self.step,
-            self.lanes.bit_length() - 1,
-        )
+        arguments = self._arguments(drive, out)
         if self.threads == 1:
-            k.advance(*fixed, 0, self.groups)
+            k.advance(*arguments, 0, self.groups)
             return
         bounds = np.linspace(0, self.groups, self.threads + 1).astype(int).tolist()
         with ThreadPoolExecutor(self.threads) as pool:
-            for future in [pool.submit(k.advance, *fixed, a, b) for a, b in itertools.pairwise(bounds)]:
+            for future in [pool.submit(k.advance, *arguments, a, b) for a, b in itertools.pairwise(bounds)]:
                 future.result()
 
     def _take_spikes(self, out: k.Output) -> None:

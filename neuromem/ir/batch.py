@@ -38,10 +38,10 @@ def stack(programs: Iterable[Program]) -> Program:
         if not np.array_equal(head.cells.spinnaker, other.cells.spinnaker):
             raise SpecError(f"stack: program {i} differs from program 0 in its cells' integrators; expected the same.")
         for p, q in zip(head.projections, other.projections, strict=True):
-            same = p.plasticity == q.plasticity and all(np.array_equal(getattr(p, k), getattr(q, k)) for k in ("pre", "post", "delay"))
-            if not same:
+            same = (p.receptor, p.plasticity) == (q.receptor, q.plasticity)
+            if not same or not all(np.array_equal(getattr(p, k), getattr(q, k)) for k in ("pre", "post", "delay")):
                 raise SpecError(
-                    f"stack: program {i} differs from program 0 in the synapses or the rule of {p.name!r}; expected the same (random connections need the same seed)."
+                    f"stack: program {i} differs from program 0 in the synapses, the receptor or the rule of {p.name!r}; expected the same (random connections need the same seed; give input_seed to lower for other input)."
                 )
 
     def rows(arrays: list[np.ndarray]) -> np.ndarray:

@@ -270,6 +270,8 @@ def _coefficients(cells: CellTable, dt: float) -> Coefficients:
         if as_spinnaker:
             return -math.expm1(-dt / tau_m) * tau_m / cm
         x = dt / tau_m - dt / tau_syn
+        if x > 0:  # the same with both exponentials falling, or exp(x) would overflow
+            return dt / cm * math.exp(-dt / tau_syn) * -math.expm1(-x) / x
         return dt / cm * keep * (math.expm1(x) / x if x else 1.0)
 
     def scale(tau_syn: float, as_spinnaker: float) -> float:

@@ -22,8 +22,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from neuromem.kernels.compiled import kernel
 from neuromem.kernels.prefetch import prefetch
 
 NEVER = -(1 << 40)
@@ -35,7 +35,7 @@ BIG_TABLE = 1 << 17
 LONG_ROW = 48
 
 # Parts of ``advance``: inlined, because a call would pass every array of every tuple on the stack.
-_kernel = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+_kernel = kernel(forceinline=True)
 
 
 class Cells(NamedTuple):
@@ -451,7 +451,7 @@ def _room_left(out, first, last, n_units):
     return most + n_units <= out.step.shape[1]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def advance(cells, static, plastic, state, drive, out, n_sources, t_start, shift, g_first, g_last):
     """Run the groups ``g_first <= g < g_last`` from where ``out.done`` says to the end of the call.
 

@@ -7,10 +7,6 @@ holds it), ``full`` (true for numbers that only the full run measures) and one `
 
 ``exact``     ``value``: the very number, list or truth value.
 ``range``     ``low``, ``high``: the number lies between, both included.
-``draw``      ``low``, ``high``: one draw of a random number, known to lie between (both
-              included); it agrees when that overlaps ``lowest_of_sets`` to ``highest_of_sets``, the
-              range of the measured draws. A further draw falls outside the range of n draws
-              with probability at most 2 / (n + 1).
 ``rate``      ``wrong``, ``of``: claimed counts; the binomial intervals of claim and measurement
               overlap, each at 97.5 %, so that two equal rates disagree in fewer than 5 % of cases.
 ``more``      ``than``: the name of another measured rate; the interval of this one lies above the
@@ -77,10 +73,6 @@ def _judge(claim: Mapping[str, Any], value: Any, measured: Mapping[str, Any]) ->
             low, high = claim["low"], claim["high"]
             number = math.nan if value is None else value
             return f"{low:g} to {high:g}", bool(low <= number <= high)
-        case "draw":
-            low, high = claim["low"], claim["high"]
-            agrees = value["lowest_of_sets"] <= high and low <= value["highest_of_sets"]
-            return f"{low:g}" if low == high else f"{low:g} to {high:g}", bool(agrees)
         case "rate":
             a = binomial_interval(claim["wrong"], claim["of"], EACH_OF_TWO)
             b = binomial_interval(value["wrong"], value["of"], EACH_OF_TWO)
@@ -90,13 +82,10 @@ def _judge(claim: Mapping[str, Any], value: Any, measured: Mapping[str, Any]) ->
             above = binomial_interval(value["wrong"], value["of"], EACH_OF_TWO)
             below = binomial_interval(other["wrong"], other["of"], EACH_OF_TWO)
             return f"more than {claim['than']}: {_text(other)}", above[0] > below[1]
-    raise ValueError(f"expected.toml: {claim['name']}: kind = {claim['kind']!r}; expected exact, range, draw, rate or more.")
+    raise ValueError(f"expected.toml: {claim['name']}: kind = {claim['kind']!r}; expected exact, range, rate or more.")
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, Mapping) and "lowest_of_sets" in value:
-        low, high = value["lowest_of_sets"], value["highest_of_sets"]
-        return str(low) if low == high else f"{low} to {high}"
     if isinstance(value, Mapping):
         return f"{value['wrong']} wrong of {value['of']}"
     return f"{value:g}" if isinstance(value, float) else str(value)

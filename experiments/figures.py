@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from neuromem.experiments.intervals import binomial_interval
 
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#777777"
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#777777"
 
 
 def panels(title: str, widths: tuple[float, ...], height: float = 4.2) -> tuple[Figure, list[Axes]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from neuromem.patterns import random_pattern
+from neuromem.patterns import Pattern, random_pattern
 from neuromem.spec import Operation, Protocol, recall, store
 
 
@@ -44,6 +44,19 @@ def learn_overwrite_recall(
         else:
             operations.append(_random_recall(rng, at, n_cues, n_content, bits_queried))
     return Protocol("learn_overwrite_recall", tuple(operations), n_steps=1 + gap * len(operations) + 10, unsafe_gaps=True)
+
+
+def without_overwrites(protocol: Protocol) -> Protocol:
+    """Return the same operations at the same steps, less every store under a cue that was stored before."""
+    kept: list[Operation] = []
+    stored: set[Pattern | None] = set()
+    for operation in protocol.operations:
+        if operation.kind == "store" and operation.cue in stored:
+            continue
+        if operation.kind == "store":
+            stored.add(operation.cue)
+        kept.append(operation)
+    return replace(protocol, name=f"{protocol.name}, without overwrites", operations=tuple(kept))
 
 
 def _random_recall(rng: np.random.Generator, at: int, n_cues: int, n_content: int, bits_queried: int) -> Operation:

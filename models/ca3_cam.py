@@ -74,6 +74,8 @@ _GAPS = {
     ("recall_by_content", "store"): 7, ("recall_by_content", "overwrite"): 7, ("recall_by_content", "recall_by_cue"): 5, ("recall_by_content", "recall_by_content"): 6,
 }  # fmt: skip
 
+_MOST_SYNAPSES = 2**29  # of 32 bytes: pre, post, weight and delay
+
 
 def ca3_cam(n_cues: int = 5, n_content: int = 10, post_history: int | None = None, self_inhibition: bool = False) -> MemoryModel:
     """Return the memory with ``n_cues`` addresses (C) of ``n_content`` bits (M).
@@ -84,7 +86,14 @@ def ca3_cam(n_cues: int = 5, n_content: int = 10, post_history: int | None = Non
     for name, value in (("n_cues", n_cues), ("n_content", n_content)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise SpecError(f"ca3_cam: {name} = {value!r}; expected a whole number, at least 1.")
+    if not isinstance(self_inhibition, bool):
+        raise SpecError(f"ca3_cam: self_inhibition = {self_inhibition!r}; expected True or False.")
     c, m = n_cues, n_content
+    synapses = 2 * c * c + 3 * c * m + 5 * c + 8 * m
+    if synapses > _MOST_SYNAPSES:
+        raise SpecError(
+            f"ca3_cam: n_cues = {c}, n_content = {m}: {synapses:.3g} synapses, whose tables would take {synapses / 2**25:.3g} GiB; expected at most 16 GiB, such as 10000 cues of 10000 bits."
+        )
     type_a = IFCurrExp(cm=0.27, tau_m=3.0, v_thresh=-57.0, **_COMMON)  # type: ignore[arg-type]
     type_b = IFCurrExp(cm=0.14, tau_m=0.5, v_thresh=-57.0, **_COMMON)  # type: ignore[arg-type]
     out_cell = IFCurrExp(cm=0.27, tau_m=3.0, v_thresh=-57.5, **_COMMON)  # type: ignore[arg-type]
@@ -179,8 +188,14 @@ def stress(n_cues: int, n_content: int, gap: int = 14) -> Protocol:
 
     Each round stores all cues, recalls all by cue, and recalls every content bit alone. The
     content of cue i is i + 1 in binary (least significant bit first), then its complement,
-    then itself again. Operations start at step 1 and follow every ``gap`` steps.
+    then itself again. Operations start at step 1 and follow every ``gap`` steps. Raises
+    ``SpecError`` when the number of the last cue has more than ``n_content`` binary digits.
     """
+    if n_cues >> n_content:
+        raise SpecError(
+            f"stress: n_cues = {n_cues}, n_content = {n_content}; the content of a cue is its number in binary: "
+            f"expected n_cues at most {(1 << n_content) - 1}, or n_content at least {n_cues.bit_length()}."
+        )
     operations: list[Operation] = []
 
     def at() -> int:

@@ -61,7 +61,7 @@ def check(definition: MemoryModel | Network, *, dt: float | None = None) -> Memo
 @overload
 def lower(definition: MemoryModel, protocol: Protocol | ProtocolFile | str | Path, *, seed: int = 0) -> Program: ...
 @overload
-def lower(definition: Network, *, dt: float, n_steps: int, seed: int = 0) -> Program: ...
+def lower(definition: Network, *, dt: float, n_steps: int, seed: int = 0, input_seed: int | None = None) -> Program: ...
 def lower(
     definition: MemoryModel | Network,
     protocol: Protocol | ProtocolFile | str | Path | None = None,
@@ -69,13 +69,14 @@ def lower(
     dt: float | None = None,
     n_steps: int | None = None,
     seed: int = 0,
+    input_seed: int | None = None,
 ) -> Program:
     """Return the Program of a memory with a protocol, or of a network for ``n_steps`` steps of ``dt`` ms.
 
-    ``print(program)`` shows it. Raises ``SpecError``.
+    ``print(program)`` shows it. A network's Poisson spikes are drawn from ``input_seed`` where it is given. Raises ``SpecError``.
     """
     if isinstance(definition, MemoryModel):
-        _refuse("lower", dt=dt, n_steps=n_steps)
+        _refuse("lower", dt=dt, n_steps=n_steps, input_seed=input_seed)
         check_memory(definition)
         if protocol is None:
             raise SpecError("lower: protocol is missing; expected lower(memory, protocol).")
@@ -83,7 +84,9 @@ def lower(
     if isinstance(definition, Network):
         if protocol is not None:
             raise SpecError("lower: a protocol with a Network; expected a MemoryModel, which says how its operations look.")
-        return ir.lower(definition, dt=_needed("lower", "dt", dt), n_steps=_needed("lower", "n_steps", n_steps), seed=seed)
+        return ir.lower(
+            definition, dt=_needed("lower", "dt", dt), n_steps=_needed("lower", "n_steps", n_steps), seed=seed, input_seed=input_seed
+        )
     raise SpecError(f"lower: {type(definition).__name__}; expected a MemoryModel or a Network.")
 
 
@@ -126,11 +129,12 @@ def run(
     ``KeyboardInterrupt`` whose ``result`` holds the steps that were run. Raises as ``lower`` and
     ``build`` do.
     """
-    from neuromem.backends import load_backend
+    from neuromem.backends import backend_options, load_backend
 
     if not isinstance(memory, MemoryModel):
         raise SpecError(f"run: {type(memory).__name__}; expected a MemoryModel.")
     protocol = _protocol(memory, protocol)
+    backend, options = backend_options(backend, options)
     engine = load_backend(backend, **options)
     simulation = engine.build(lower(memory, protocol, seed=seed))
 

@@ -61,7 +61,9 @@ class ModelEntry:
             return self.function(**parameters)
         try:
             memory = self.function(**parameters)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # sys.exit too
             raise _raised(self.path, error, f"in {self.function.__name__}({_arguments(parameters)})") from error
         if not isinstance(memory, MemoryModel):
             raise FileError(
@@ -78,9 +80,27 @@ class ModelEntry:
         return self.protocols[name]
 
     def protocol(self, name: str, parameters: Mapping[str, object]) -> Protocol:
-        """Return a protocol that comes with the model, built with those parameters that its function takes."""
+        """Return a protocol that comes with the model, built with those parameters that its function takes.
+
+        Raises ``SpecError`` for an unknown name, and ``FileError``, with the line, when the recipe
+        of a user's file raises or returns something else.
+        """
         build = self.recipe(name).build
-        return build(**{key: parameters[key] for key in inspect.signature(build).parameters if key in parameters})
+        if self.path is None:
+            return _built(build, parameters)
+        try:
+            protocol = _built(build, parameters)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # sys.exit too
+            raise _raised(self.path, error, f"in PROTOCOLS[{name!r}]") from error
+        if not isinstance(protocol, Protocol):
+            raise FileError(f"{self.path}: PROTOCOLS[{name!r}] returned a {type(protocol).__name__}; expected a Protocol.")
+        return protocol
+
+
+def _built(build: Callable[..., Protocol], parameters: Mapping[str, object]) -> Protocol:
+    return build(**{key: parameters[key] for key in inspect.signature(build).parameters if key in parameters})
 
 
 _MODELS = "neuromem.models"  # stands in the folder models/ of the repository
@@ -156,7 +176,9 @@ def _load(path: Path) -> ModuleType:
         if error.filename != str(path):
             raise _raised(path, error, "while the file was loaded") from error
         raise FileError(f"{path}:{error.lineno}: {type(error).__name__}: {error.msg}.") from None
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit too
         raise _raised(path, error, "while the file was loaded") from error
     return module
 

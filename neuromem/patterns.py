@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import SupportsIndex
 
 import numpy as np
@@ -27,19 +27,37 @@ def pattern(value: PatternLike, size: int, owner: str) -> Pattern:
         return tuple(int(i) for i in np.flatnonzero(value))
     if isinstance(value, bool):  # Python counts a bool as an integer; here it is a slip
         raise SpecError(f"{owner}: {value!r}; expected unit numbers from 0 to {size - 1}.")
+    hint = ""
     if isinstance(value, np.ndarray):
+        if value.shape == (size,) and value.dtype.kind in "iu" and set(value.tolist()) <= {0, 1}:
+            hint = " (a vector of 0 and 1 must be boolean: .astype(bool))"
         value = value.ravel().tolist()  # an array has __index__ even when it is no single number
     try:
-        items = [operator.index(value)] if isinstance(value, SupportsIndex) else [operator.index(i) for i in value]
+        given = [value] if isinstance(value, SupportsIndex) else list(value)
+        items = [operator.index(i) for i in given if not isinstance(i, bool)]
     except TypeError:
         raise SpecError(f"{owner}: {value!r}; expected unit numbers from 0 to {size - 1}, each an integer.") from None
+    if len(items) < len(given):
+        raise SpecError(
+            f"{owner}: {given!r}; expected unit numbers from 0 to {size - 1}, or a boolean vector: np.array([...], dtype=bool)."
+        )
     for item in items:
         if not 0 <= item < size:
             raise SpecError(f"{owner}: unit {item}; expected unit numbers from 0 to {size - 1}.")
     if len(set(items)) != len(items):
         twice = next(i for i in items if items.count(i) > 1)
-        raise SpecError(f"{owner}: unit {twice} is given twice; expected distinct unit numbers.")
+        raise SpecError(f"{owner}: unit {twice} is given twice; expected distinct unit numbers{hint}.")
     return tuple(sorted(items))
+
+
+def patterns_text(patterns: Mapping[str, Pattern]) -> str:
+    """Return patterns by role as ``cue 3; content 1 4 8``, with ``nothing`` for an empty one."""
+    return "; ".join(f"{role} {units_text(units)}" for role, units in patterns.items())
+
+
+def units_text(units: Pattern) -> str:
+    """Return ``1 4 8``, or ``nothing`` for an empty pattern."""
+    return " ".join(map(str, units)) or "nothing"
 
 
 def binary_digits(number: int, size: int) -> Pattern:

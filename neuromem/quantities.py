@@ -7,6 +7,7 @@ quantity, its unit and the range outside of which the value is taken for a mista
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,6 +67,23 @@ RANGES: dict[str, Range] = {
     "start": Range("ms", 0.0, 1e12),
     "duration": Range("ms", 0.0, float("inf")),
 }
+
+
+def is_number(value: object) -> bool:
+    """Return whether ``value`` is one real number (numpy's count, bools do not)."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> bool:
+    """Return whether ``value`` is one integer (numpy's count, bools do not)."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def check_number(name: str, value: object, owner: str) -> None:
+    """Raise ``SpecError`` when ``value`` is not one number in the range of the quantity ``name``."""
+    if not is_number(value):
+        raise SpecError(f"{owner}: {name} = {value!r}; expected a number, {RANGES[name]}.")
+    check_range(name, value, owner)  # type: ignore[arg-type]
 
 
 def check_range(name: str, values: float | Sequence[float] | np.ndarray, owner: str) -> None:

@@ -11,8 +11,9 @@ from neuromem.ir import check, lower, lower_memory, stack
 from neuromem.ir.memory_checks import check_memory
 from neuromem.ir.ops import Op, check_ops
 from neuromem.models import ca3_cam
+from neuromem.models.ca3_cam import stress
 from neuromem.patterns import binary_digits, pattern, random_pattern
-from neuromem.quantities import check_range, steps_of
+from neuromem.quantities import check_number, check_range, steps_of
 from neuromem.spec import (
     STDP,
     AdditiveWeightDependence,
@@ -112,6 +113,12 @@ def unprobed(population: str) -> MemoryModel:
     return replace(memory, network=replace(memory.network, probes=kept))
 
 
+def large(connector: Connector, view: int | None = None) -> Network:
+    big = Population("big", 100_000, SpikeSourceArray()), Population("bigger", 100_000, IFCurrExp())
+    end = "bigger" if view is None else View("bigger", 0, view)
+    return Network(big, (link(connector, pre="big", post=end),))
+
+
 CASES: dict[str, Callable[[], object]] = {
     # quantities
     "out of range": lambda: check_range("tau_m", -1.0, "Cell"),
@@ -122,6 +129,8 @@ CASES: dict[str, Callable[[], object]] = {
     "delay a fraction of the first step": lambda: steps_of(0.04, 0.1, "delay", "Projection 'a>b'", minimum=1),
     "delay zero": lambda: steps_of(0.0, 0.1, "delay", "Projection 'a>b'", minimum=1),
     "time negative": lambda: steps_of(-0.1, 0.1, "time", "Stimulus"),
+    "number of a word": lambda: check_number("tau_m", "slow", "Cell"),
+    "number out of range": lambda: check_number("tau_m", -1.0, "Cell"),
     # patterns
     "pattern mask": lambda: pattern(np.zeros(3, bool), 4, "cue"),
     "pattern bool": lambda: pattern(True, 4, "cue"),
@@ -130,6 +139,9 @@ CASES: dict[str, Callable[[], object]] = {
     "pattern range": lambda: pattern([1, 4], 4, "cue"),
     "pattern negative": lambda: pattern(-1, 4, "cue"),
     "pattern twice": lambda: pattern([1, 1], 4, "cue"),
+    "pattern array twice": lambda: pattern(np.array([1, 2, 1, 0]), 4, "cue"),
+    "pattern vector of integers": lambda: pattern(np.array([0, 1, 1, 0]), 4, "cue"),
+    "pattern bools": lambda: pattern([True, False], 2, "cue"),
     "digits": lambda: binary_digits(8, 3),
     "too many active": lambda: random_pattern(3, 4, np.random.default_rng(0)),
     # cells
@@ -141,10 +153,26 @@ CASES: dict[str, Callable[[], object]] = {
     "parameter of words": lambda: IFCurrExp(cm=["large"]),  # type: ignore[arg-type]
     "parameter matrix": lambda: IFCurrExp(cm=[[1.0]]),  # type: ignore[arg-type]
     "rate negative": lambda: SpikeSourcePoisson(rate=-5.0),
+    # arguments
+    "argument unknown": lambda: IFCurrExp(taum=1),  # type: ignore[call-arg]
+    "argument of PyNN": lambda: link(receptor_type="inhibitory"),
+    "argument of none": lambda: SpikeSourceArray(spike_times=[1.0]),  # type: ignore[call-arg]
+    "argument missing": lambda: Population("ca3"),  # type: ignore[call-arg]
+    "arguments too many": lambda: SpikeSourcePoisson(1.0, 0.0, 5.0, 2.0),  # type: ignore[call-arg]
+    "argument twice": lambda: SpikeSourcePoisson(1.0, rate=2.0),  # type: ignore[misc]
+    "argument of a rule": lambda: SpikePairRule(tau_pls=1.0),  # type: ignore[call-arg]
+    "argument of a dependence": lambda: AdditiveWeightDependence(wmax=1.0),  # type: ignore[call-arg]
+    "argument of a synapse": lambda: StaticSynapse(wieght=1.0),  # type: ignore[call-arg]
+    "argument of STDP": lambda: STDP(SpikePairRule()),  # type: ignore[call-arg]
+    "argument of a distribution": lambda: RandomDistribution("uniform", low=0.0, b=1.0),  # type: ignore[call-arg]
+    "argument of a connector": lambda: FixedProbabilityConnector(),  # type: ignore[call-arg]
     # distributions
     "distribution": lambda: RandomDistribution("gamma", 0.0, 1.0),  # type: ignore[arg-type]
     "normal": lambda: RandomDistribution("normal", 0.0, -1.0),
     "uniform": lambda: RandomDistribution("uniform", 2.0, 1.0),
+    "uniform of a word": lambda: RandomDistribution("uniform", "a", 1),  # type: ignore[arg-type]
+    "uniform of nan": lambda: RandomDistribution("uniform", 0.0, float("nan")),
+    "normal of inf": lambda: RandomDistribution("normal", float("-inf"), 1.0),
     # populations and views
     "population name": lambda: Population("2nd", 3, IFCurrExp()),
     "population size": lambda: Population("ca3", 0, IFCurrExp()),
@@ -159,6 +187,7 @@ CASES: dict[str, Callable[[], object]] = {
     "view empty": lambda: CA3[2:2],
     # connectors
     "probability": lambda: FixedProbabilityConnector(1.5),
+    "probability of a word": lambda: FixedProbabilityConnector("x"),  # type: ignore[arg-type]
     "count": lambda: FixedTotalNumberConnector(-1),
     "array type": lambda: ArrayConnector(np.zeros((2, 2))),
     "list ragged": lambda: FromListConnector([(0, 1), (0,)]),
@@ -186,6 +215,9 @@ CASES: dict[str, Callable[[], object]] = {
     "no population": lambda: network().population("ca1"),
     # plasticity
     "tau_plus": lambda: SpikePairRule(tau_plus=0.0),
+    "tau_plus of a word": lambda: SpikePairRule(tau_plus="x"),  # type: ignore[arg-type]
+    "A_plus of a list": lambda: SpikePairRule(A_plus=[1.0]),  # type: ignore[arg-type]
+    "w_max of None": lambda: AdditiveWeightDependence(0.0, None),  # type: ignore[arg-type]
     "A_minus": lambda: SpikePairRule(A_minus=-0.1),
     "w_min above w_max": lambda: MultiplicativeWeightDependence(2.0, 1.0),
     "timing": lambda: STDP(0.01, AdditiveWeightDependence()),  # type: ignore[arg-type]
@@ -201,14 +233,22 @@ CASES: dict[str, Callable[[], object]] = {
     "no form of nothing": lambda: protocol(Operation("recall", 0)),
     "kind": lambda: Operation("learn", 0),  # type: ignore[arg-type]
     "at": lambda: Operation("store", -1),
+    "operations": lambda: Protocol("mine", 5, 10),  # type: ignore[arg-type]
+    "operation": lambda: Protocol("mine", (recall(0, cue=(0,)), "recall"), 10),  # type: ignore[arg-type]
+    "n_steps of a word": lambda: Protocol("mine", (), n_steps="10"),  # type: ignore[arg-type]
+    "n_steps negative": lambda: Protocol("mine", (), n_steps=-1),
     "order": lambda: Protocol("mine", (recall(20, cue=(0,)), recall(20, cue=(1,))), 40),
     "too short": lambda: Protocol("mine", (recall(20, cue=(0,)),), 20),
+    "too short for an answer": lambda: protocol(store(0, (0,), (1,)), recall(20, cue=(0,)), n_steps=26),
+    "ideal": lambda: lower_memory(replace(ca3_cam(), ideal=len), Protocol("mine", (), 10)),  # type: ignore[arg-type]
+    "stress": lambda: stress(40, 3),
     "overlap": lambda: protocol(store(0, (0,), (1,)), recall(2, cue=(0,)), unsafe_gaps=True),
     "gap": lambda: protocol(store(0, (0,), (1,)), store(9, (0,), (2,))),
     "operation unit": lambda: protocol(store(0, (5,), (1,))),
     "forget unit": lambda: protocol(forget(3, (7,))),
     # check
     "dt": lambda: check(network(), 0.0),
+    "dt of a word": lambda: check(network(), "x"),  # type: ignore[arg-type]
     "no populations": lambda: check(Network(()), 0.1),
     "same names": lambda: check(Network((CA3, CA3)), 0.1),
     "same projections": lambda: check(network(link(), link()), 0.1),
@@ -223,6 +263,15 @@ CASES: dict[str, Callable[[], object]] = {
     "delay of a projection": lambda: check(network(link(delay=0.25)), 0.1),
     "delay of a projection zero": lambda: check(network(link(delay=0.0)), 0.1),
     "weight above w_max": lambda: check(network(link(weight=2.0, plasticity=RULE)), 0.1),
+    "probe twice": lambda: check(network(probes=(Probe("ca3"), Probe("ca3", "v"), Probe("ca3"))), 0.1),
+    "population too large": lambda: check(Network((Population("big", 2**31 + 1, IFCurrExp()),)), 0.1),
+    "delay too long": lambda: check(network(link(delay=2e5)), 0.1),
+    "all to all too large": lambda: check(large(AllToAllConnector()), 0.1),
+    "probability too large": lambda: check(large(FixedProbabilityConnector(0.5)), 0.1),
+    "number pre too large": lambda: check(large(FixedNumberPreConnector(50_000)), 0.1),
+    "number post too large": lambda: check(large(FixedNumberPostConnector(50_000)), 0.1),
+    "total number too large": lambda: check(large(FixedTotalNumberConnector(10**12)), 0.1),
+    "view too large": lambda: check(large(AllToAllConnector(), view=70_000), 0.1),
     # check_memory
     "role of nothing": lambda: check_memory(with_role(input=View("inn", 0, 5))),
     "role too long": lambda: check_memory(with_role(readout=View("out", 12, 17))),
@@ -234,6 +283,9 @@ CASES: dict[str, Callable[[], object]] = {
     "gap zero": lambda: check_memory(replace(ca3_cam(), gaps={("store", "recall_by_cue"): 0})),
     # lower
     "drawn out of range": lambda: single(cell=IFCurrExp(cm=RandomDistribution("uniform", -2.0, -1.0))),
+    "drawn delay negative": lambda: lowered(link(delay=RandomDistribution("uniform", -2.0, -1.0))),
+    "drawn delay zero": lambda: lowered(link(delay=RandomDistribution("uniform_int", 0, 0))),
+    "drawn delay too long": lambda: lowered(link(delay=RandomDistribution("uniform_int", 200_000, 200_000))),
     "drawn reset": lambda: single(cell=IFCurrExp(v_reset=RandomDistribution("uniform", -50.0, -40.0))),
     "too many weights": lambda: lowered(link(weight=[0.5, 0.5])),
     "drawn above w_max": lambda: lowered(link(weight=RandomDistribution("uniform", 1.5, 1.5), plasticity=RULE)),
@@ -241,6 +293,14 @@ CASES: dict[str, Callable[[], object]] = {
     "list delay": lambda: lowered(link(FromListConnector([(0, 0, 1.5, 0.25)]))),
     "list weight": lambda: lowered(link(FromListConnector([(0, 0, -1.5, 1.0)]))),
     "n_steps": lambda: lower(network(), dt=0.1, n_steps=-1),
+    "seed of a word": lambda: lower(network(), dt=0.1, n_steps=1, seed="x"),  # type: ignore[arg-type]
+    "seed of nan": lambda: lower(network(), dt=0.1, n_steps=1, seed=float("nan")),  # type: ignore[arg-type]
+    "seed of None": lambda: lower(network(), dt=0.1, n_steps=1, seed=None),  # type: ignore[arg-type]
+    "seed negative": lambda: lower(network(), dt=0.1, n_steps=1, seed=-1),
+    "seed fraction": lambda: lower(network(), dt=0.1, n_steps=1, seed=1.5),  # type: ignore[arg-type]
+    "seed bool": lambda: lower(network(), dt=0.1, n_steps=1, seed=True),
+    "input_seed": lambda: lower(network(), dt=0.1, n_steps=1, input_seed=-1),
+    "dt of a word, lowered": lambda: lower(network(), dt="x", n_steps=1),  # type: ignore[arg-type]
     # ops
     "phase": lambda: check_ops((Op("think", "ponder"),)),
     "two writers": lambda: check_ops((Op("learn", "learn", "a", updates=("w",)), Op("learn", "learn", "b", updates=("w",)))),
@@ -254,4 +314,8 @@ CASES: dict[str, Callable[[], object]] = {
     "stack synapses": lambda: stack((single(), single(seed=1))),
     # models
     "ca3_cam": lambda: ca3_cam(n_cues=0),
+    "ca3_cam inhibition": lambda: ca3_cam(self_inhibition=5),  # type: ignore[arg-type]
+    "ca3_cam inhibition of a word": lambda: ca3_cam(self_inhibition="no"),  # type: ignore[arg-type]
+    "ca3_cam cues": lambda: ca3_cam(n_cues=10**9),
+    "ca3_cam content": lambda: ca3_cam(n_content=10**9),
 }  # fmt: skip

@@ -211,13 +211,24 @@ def test_the_table(compared: Compare) -> None:
         "MissingCompiler: missing: no compiler; type: apt install gcc",
         "Static: unsupported: backend 'static' cannot yet do 'stdp:deferred': it learns at once",
         "",
-        "DIFFERENT from reference: OneMillionthOff, OneSpikeMore.",
+        "DIFFERENT from reference: OneMillionthOff, OneSpikeMore (4 of 7 engines ran).",
     ]
 
 
 def test_the_reference_is_the_baseline_wherever_it_stands(compared: Compare) -> None:
     assert [row.status for row in compared("cpu", "reference").rows] == ["compared", "baseline"]
     assert [row.status for row in compared(NotInstalled, "cpu").rows] == ["missing", "baseline"]
+
+
+def test_the_verdict_says_when_not_all_engines_ran(compared: Compare) -> None:
+    for idle in (NotInstalled, MissingCompiler, Static):
+        report = compared("reference", idle, "cpu")
+        assert (report.agree, report.complete) == (True, False)
+        verdict = "2 of 3 engines ran, and agree on 322 spikes and on all weights."
+        assert report.verdict() == verdict
+        assert report.table().splitlines()[-1] == verdict
+        assert [t.get_text() for t in agreement_figure(report).texts if t.get_gid() == "verdict"] == [verdict]
+    assert compared("reference", "cpu").complete
 
 
 def test_one_engine_alone_or_none_does_not_agree(compared: Compare) -> None:

@@ -19,7 +19,20 @@ from neuromem.backends.reference import ReferenceSimulation
 from neuromem.errors import SpecError, UnsupportedError
 from neuromem.ir import Recording
 from neuromem.models.ca3_cam import functional, stress
-from neuromem.spec import MemoryModel, Probe, Role, View
+from neuromem.spec import (
+    FixedProbabilityConnector,
+    IFCurrExp,
+    MemoryModel,
+    Network,
+    Population,
+    Probe,
+    Projection,
+    RandomDistribution,
+    Role,
+    SpikeSourcePoisson,
+    StaticSynapse,
+    View,
+)
 
 MEMORY = neuromem.models.ca3_cam()
 NETWORK = MEMORY.network
@@ -238,3 +251,20 @@ def test_a_memory_that_does_not_fit_its_network(memory: MemoryModel, text: str) 
     for verb in (neuromem.check, lambda m: neuromem.lower(m, functional(5, 10)), lambda m: neuromem.build(m, backend="reference")):
         with raises(text):
             verb(memory)
+
+
+def test_a_codegen_can_be_part_of_the_name() -> None:
+    result = neuromem.run(MEMORY, "functional", backend="brian2:numpy")
+    assert (result.backend, result.options) == ("brian2", {"codegen": "numpy"})
+    with raises("backend 'brian2:numpy' with codegen = 'cython'; expected one of the two."):
+        neuromem.run(MEMORY, "functional", backend="brian2:numpy", codegen="cython")
+
+
+def test_input_seed_changes_nothing_but_the_input() -> None:
+    source, cells = Population("noise", 20, SpikeSourcePoisson(100.0)), Population("cells", 5, IFCurrExp())
+    synapses = Projection("noise", "cells", FixedProbabilityConnector(0.5), StaticSynapse(RandomDistribution("uniform", 0.0, 1.0)))
+    network = Network((source, cells), (synapses,))
+    one, other = (neuromem.lower(network, dt=1.0, n_steps=50, seed=3, input_seed=s) for s in (3, 4))
+    assert one.digest == neuromem.lower(network, dt=1.0, n_steps=50, seed=3).digest
+    assert one.network_digest == other.network_digest
+    assert one.schedule.unit.tolist() != other.schedule.unit.tolist()

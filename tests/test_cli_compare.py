@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from cli_testing import say
 
+from neuromem.cli.compare import ENGINES
+
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,8 +17,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Report:
-    def __init__(self, agree: bool) -> None:
-        self.agree = agree
+    def __init__(self, agree: bool, complete: bool = True) -> None:
+        self.agree, self.complete = agree, complete
 
     def table(self) -> str:
         return "the table"
@@ -41,6 +43,39 @@ def test_what_is_asked_and_the_exit_status(agree: bool, monkeypatch: pytest.Monk
     assert Path("a.png").read_text() == "picture"
     said = say("compare", "ca3-cam", "--figure", "a.png")
     assert (said.status, said.out, said.err) == (1, "", "error: a.png: it exists already; expected a new name, or --force to replace it.\n")
+
+
+@pytest.mark.parametrize(
+    ("named", "agree", "complete", "status"),
+    [
+        (False, True, True, 0),
+        (False, True, False, 0),  # the default list may hold what is not installed
+        (False, False, True, 1),
+        (False, False, False, 1),
+        (True, True, True, 0),
+        (True, True, False, 1),
+        (True, False, False, 1),
+    ],
+)
+def test_an_engine_that_is_named_must_run(named: bool, agree: bool, complete: bool, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def compare(memory: Any, protocol: Any, engines: Any, seed: int = 0) -> Report:
+        asked.append(list(engines))
+        return Report(agree, complete)
+
+    monkeypatch.setattr("neuromem.analysis.agreement.compare", compare)
+    assert say("compare", "ca3-cam", *(["--backends", ENGINES] if named else [])).status == status
+    brian2 = [("brian2", {"codegen": codegen}) for codegen in ("numpy", "cython", "cpp_standalone")]
+    assert asked == [[("reference", {}), ("cpu", {}), *brian2]]
+
+
+def test_the_help_says_what_the_exit_status_means() -> None:
+    text = " ".join(say("compare", "--help").out.split())
+    assert (
+        "Exit status 1 if a backend differs, if one that is named with --backends could not run, or if fewer than two ran. "
+        "Without --backends, those that are not installed are only reported."
+    ) in text
 
 
 def test_two_engines_agree() -> None:

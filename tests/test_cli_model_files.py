@@ -51,6 +51,60 @@ PROTOCOLS = {"last_cue": ProtocolRecipe(last_cue, (("size", 4),))}
 number = 3
 """
 
+FAULTY = """\
+import sys
+from dataclasses import replace
+
+from neuromem.models import ca3_cam
+from neuromem.spec import AddressTable, Protocol, ProtocolRecipe, recall
+
+
+class Forgetful(AddressTable):
+    def recall(self, cue=None, content=None):
+        return {}[cue]
+
+
+class Unborn:
+    def __init__(self):
+        sys.exit("unborn")
+
+
+def leaves():
+    sys.exit(4)
+
+
+def forgetful():
+    return replace(ca3_cam(), ideal=Forgetful)
+
+
+def unborn():
+    return replace(ca3_cam(), ideal=Unborn)
+
+
+def fine(n_cues):
+    return Protocol("fine", (recall(0, cue=(n_cues - 1,)),), 20)
+
+
+def fails(n_cues):
+    return [][n_cues]
+
+
+def exits():
+    sys.exit(5)
+
+
+def refused():
+    return Protocol("refused", (recall(5, cue=(0,)),), 5)
+
+
+def wants(size):
+    return size
+
+
+PROTOCOLS = {f.__name__: ProtocolRecipe(f) for f in (fine, fails, exits, refused, wants)}
+PROTOCOLS["nothing"] = ProtocolRecipe(lambda: None)
+"""
+
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +195,30 @@ def test_a_file_that_cannot_be_used(arguments: tuple[str, ...], message: str) ->
     Path("protocols.py").write_text("PROTOCOLS = {'a': 3}\ndef build(): pass\n")
     Path("protocol_list.py").write_text("PROTOCOLS = []\ndef build(): pass\n")
     said = say("run", *arguments)
+    assert (said.status, said.out, said.err) == (1, "", f"error: {message}\n")
+
+
+FAULTS = {
+    ("leaves",): "faulty.py:19: SystemExit: 4 (in leaves()).",
+    ("forgetful",): "faulty.py:10: KeyError: (4,) (in the ideal memory of ca3-cam, recall at step 0).",
+    ("unborn",): "faulty.py:15: SystemExit: unborn (in the ideal memory of ca3-cam, as it is made).",
+    ("forgetful", "--protocol", "fails"): "faulty.py:35: IndexError: list index out of range (in PROTOCOLS['fails']).",
+    ("forgetful", "--protocol", "exits"): "faulty.py:39: SystemExit: 5 (in PROTOCOLS['exits']).",
+    (
+        "forgetful", "--protocol", "refused",
+    ): "faulty.py:43: in PROTOCOLS['refused']: Protocol 'refused': n_steps = 5, but the last operation is recall at step 5; expected n_steps above it.",
+    (
+        "forgetful", "--protocol", "wants",
+    ): "faulty.py: TypeError: wants() missing 1 required positional argument: 'size' (in PROTOCOLS['wants']).",
+    ("forgetful", "--protocol", "nothing"): "faulty.py: PROTOCOLS['nothing'] returned a NoneType; expected a Protocol.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["run", "show"])
+@pytest.mark.parametrize(("arguments", "message"), FAULTS.items(), ids=[" ".join(a) for a in FAULTS])
+def test_what_a_users_file_does_wrong_later_is_named_too(command: str, arguments: tuple[str, ...], message: str) -> None:
+    Path("faulty.py").write_text(FAULTY)
+    said = say(command, f"faulty.py:{arguments[0]}", *arguments[1:])
     assert (said.status, said.out, said.err) == (1, "", f"error: {message}\n")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,11 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Paths that were drawn to; the picture itself is the raster's own test."""
+    """Endings of the paths that were drawn to; the picture itself is the raster's own test."""
     paths: list[str] = []
 
     def draw(memory: object, protocol: object, recording: object, outcomes: object, path: Path) -> None:
-        paths.append(str(path))
+        paths.append(path.suffix)
         path.write_text("picture")
 
     monkeypatch.setattr("neuromem.analysis.raster.draw_raster", draw)
@@ -49,7 +51,7 @@ def test_the_table_of_the_published_protocol(drawn: list[str]) -> None:
     said = say("run", "ca3-cam", *REFERENCE)
     assert (said.status, said.err) == (0, "")
     assert without_seconds(said.out) == golden("cli_run_functional.txt")
-    assert drawn == ["ca3-cam-functional.png"]
+    assert (drawn, [p.name for p in Path().iterdir()]) == ([".png"], ["ca3-cam-functional.png"])
 
 
 @pytest.mark.parametrize("runs_on", [("reference",), ("cpu",), ("brian2", "--codegen", "numpy")], ids=lambda runs_on: runs_on[0])
@@ -137,11 +139,12 @@ def test_the_default_picture_is_replaced_only_with_force(drawn: list[str]) -> No
     assert said.out.splitlines()[-1].startswith("9 of 9 right; ")
     assert said.err == (
         "no raster is drawn: ca3-cam-functional.png: it exists already; expected a new name, or --force to replace it. "
-        "(Or: --raster other.png, or --no-raster.)\n"
+        "(Or: --raster FILE to draw elsewhere, or --no-raster.)\n"
     )
     assert Path("ca3-cam-functional.png").read_text() == "mine"
     said = say("run", "ca3-cam", "--force", *REFERENCE)
-    assert (said.status, said.err, drawn) == (0, "", ["ca3-cam-functional.png"])
+    assert (said.status, said.err, drawn) == (0, "", [".png"])
+    assert Path("ca3-cam-functional.png").read_text() == "picture"
 
 
 def test_all_outputs_and_their_replacement() -> None:
@@ -170,6 +173,29 @@ def test_all_outputs_and_their_replacement() -> None:
         (("--out", "there", "--force"), "there: it exists already and is no run; --force replaces runs only. Choose another name."),
         (("--out", "folder", "--force"), "folder: it exists already and is no run; --force replaces runs only. Choose another name."),
         (("--spikes", "folder", "--force"), "folder: it is a folder; expected the name of a file."),
+        (("--spikes", "/dev/null", "--force"), "/dev/null: it is a device, which is never replaced; expected the name of a new file."),
+        (("--raster", "link.png", "--force"), "link.png: it is a link, which is never replaced; expected the name of a new file."),
+        (("--spikes", "pipe"), "pipe: it is a pipe, which is never replaced; expected the name of a new file."),
+        (("--spikes", "x", "--out", "./x"), "x: --out and --spikes name the same file; expected a name for each."),
+        (("--raster", "x.png", "--spikes", "x.png"), "x.png: --spikes and --raster name the same file; expected a name for each."),
+        (
+            ("--spikes", "ca3-cam-functional.png", "--force"),
+            "ca3-cam-functional.png: --spikes and --raster name the same file; expected a name for each.",
+        ),
+        (
+            ("--out", "stale"),
+            "stale: stale.partial exists: another program is writing this run, or one was killed; if none is, delete that folder.",
+        ),
+        (("--spikes", "s" * 256), f"{'s' * 256}: it cannot be written (File name too long); expected another name."),
+        (("--raster", "r" * 252 + ".png"), f"{'r' * 252}.png: it cannot be written (File name too long); expected another name."),
+        (("--out", "o" * 250), f"{'o' * 250}.partial: it cannot be written (File name too long); expected another name."),
+        (
+            ("--protocol", "stress", "--set", "n_cues=40", "--set", "n_content=3"),
+            "stress: n_cues = 40, n_content = 3; the content of a cue is its number in binary: expected n_cues at most 7, or n_content at least 6.",
+        ),
+        (("--protocol", "value.toml"), "value.toml:3: parameters.n_cues: ca3_cam: n_cues = 'x'; expected a whole number, at least 1."),
+        (("--protocol", "value.toml", "--set", "n_cues=0"), "ca3_cam: n_cues = 0; expected a whole number, at least 1."),
+        (("--set", f"n_cues={'9' * 5000}"), f"ca3_cam: n_cues = '{'9' * 5000}'; expected a whole number, at least 1."),
         (("--spikes", "a/b/s.csv"), "a/b/s.csv: there is no folder a/b; expected an existing one: mkdir -p a/b"),
         (("--out", "a/r.zarr"), "a/r.zarr: there is no folder a; expected an existing one: mkdir -p a"),
         (("--raster", "there/r.png"), "there/r.png: there is no folder there; expected an existing one: mkdir -p there"),
@@ -180,6 +206,16 @@ def test_all_outputs_and_their_replacement() -> None:
         (
             ("--protocol", "functinal"),
             "ca3-cam: no protocol 'functinal'; expected one of functional, state_map, stress, or a .toml file (did you mean 'functional'?).",
+        ),
+        (
+            ("--set", "n_content=6"),
+            "protocol 'functional', operation 1: ca3-cam, store at step 0, content: unit 8; expected unit numbers from 0 to 5. "
+            "The protocol is written for n_cues=5, n_content=10.",
+        ),
+        (
+            ("--set", "n_cues=3"),
+            "protocol 'functional', operation 2: ca3-cam, store at step 10, cue: unit 4; expected unit numbers from 0 to 2. "
+            "The protocol is written for n_cues=5, n_content=10.",
         ),
         (("--protocol", "none.toml"), "none.toml: no such file; expected a protocol as a TOML file."),
         (
@@ -192,6 +228,10 @@ def test_what_can_be_known_before_the_run_is(arguments: tuple[str, ...], message
     Path("there").write_text("mine")
     Path("there.png").write_text("mine")
     Path("folder").mkdir()
+    Path("stale.partial").mkdir()
+    Path("link.png").symlink_to("there.png")
+    os.mkfifo("pipe")
+    Path("value.toml").write_text('[parameters]\nn_content = 9\nn_cues = "x"\n[[operation]]\nkind = "recall"\nat = 0\ncue = 0\n')
     Path("p.toml").write_text('[parameters]\nn_cue = 3\n[[operation]]\nkind = "recall"\nat = 0\ncue = 0\n')
     said = say("run", "ca3-cam", *arguments)
     assert (said.status, said.out, said.err) == (1, "", f"error: {message}\n")
@@ -234,12 +274,115 @@ def test_a_full_disk_leaves_no_half_a_file() -> None:
             ("--backend", "cpu", "--codegen", "numpy"),
             "backend 'cpu': options codegen; it does not know them (codegen is an option of brian2).",
         ),
-        (("--set", "n_cues=3", *REFERENCE), "ca3-cam, store at step 10, cue: unit 4; expected unit numbers from 0 to 2."),
     ],
 )
 def test_what_the_run_refuses(arguments: tuple[str, ...], message: str) -> None:
     said = say("run", "ca3-cam", "--no-raster", *arguments)
     assert (said.status, said.out, said.err) == (1, "", f"error: {message}\n")
+
+
+@pytest.fixture
+def _names_taken_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else writes s.csv and r.png during the run."""
+    advance = ReferenceSimulation.advance
+
+    def meanwhile(self: ReferenceSimulation, schedule: Any) -> None:
+        for name in ("s.csv", "r.png"):
+            Path(name).write_text("theirs")
+        advance(self, schedule)
+
+    monkeypatch.setattr(ReferenceSimulation, "advance", meanwhile)
+
+
+@pytest.mark.usefixtures("_names_taken_meanwhile", "drawn")
+@pytest.mark.parametrize("links", [True, False])
+def test_files_that_appear_during_the_run_stay_and_the_other_outputs_are_written(links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from neuromem.api import open_run
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    said = say("run", "ca3-cam", "--spikes", "s.csv", "--raster", "r.png", "--out", "r.zarr", *REFERENCE)
+    assert said.status == 1
+    assert said.out.splitlines()[-1].startswith("9 of 9 right; ")
+    assert said.err == (
+        "error: s.csv: it exists already; expected a new name, or --force to replace it. "
+        "r.png: it exists already; expected a new name, or --force to replace it.\n"
+    )
+    assert (Path("s.csv").read_text(), Path("r.png").read_text()) == ("theirs", "theirs")
+    assert open_run("r.zarr").complete
+    assert sorted(p.name for p in Path().iterdir()) == ["r.png", "r.zarr", "s.csv"]
+
+
+def no_links(source: Path | str, target: Path | str, link: Callable[[Path | str, Path | str], None] = os.link) -> None:
+    """As on a file system without links (zarr needs them for its own files)."""
+    if Path(target).suffix in (".csv", ".png"):
+        raise OSError(1, "Operation not permitted")
+    link(source, target)
+
+
+@pytest.mark.usefixtures("_names_taken_meanwhile", "drawn")
+def test_force_replaces_files_that_appear_during_the_run() -> None:
+    assert say("run", "ca3-cam", "--spikes", "s.csv", "--raster", "r.png", "--force", *REFERENCE).status == 0
+    assert Path("s.csv").read_bytes() == TRACE.read_bytes()
+    assert Path("r.png").read_text() == "picture"
+
+
+@pytest.mark.usefixtures("drawn")
+def test_outputs_without_links() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "link", no_links)
+        assert say("run", "ca3-cam", "--spikes", "s.csv", "--no-raster", *REFERENCE).status == 0
+    assert Path("s.csv").read_bytes() == TRACE.read_bytes()
+
+
+def test_a_run_that_cannot_be_kept_takes_no_other_output_along(monkeypatch: pytest.MonkeyPatch, drawn: list[str]) -> None:
+    from neuromem.runs import store
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "_write", fail)
+    said = say("run", "ca3-cam", "--out", "r.zarr", "--spikes", "s.csv", *REFERENCE)
+    assert (said.status, said.err) == (
+        1, "error: r.zarr: the disk is full; nothing was kept of this run: free some space, or choose another place.\n",
+    )  # fmt: skip
+    assert Path("s.csv").read_bytes() == TRACE.read_bytes()
+    assert drawn == [".png"]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(5, "Input/output error", "a.csv"), "a.csv: Input/output error."),
+        (OSError(24, "Too many open files"), "the system says: Too many open files."),
+        (MemoryError(), "out of memory (no more is said); expected a smaller memory, or a shorter protocol."),
+        (RecursionError("maximum recursion depth exceeded"), "something is nested too deep (maximum recursion depth exceeded)."),
+        (
+            UnicodeEncodeError("ascii", "\xe9", 0, 1, "ordinal not in range(128)"),
+            "text that cannot be written or read here ('ascii' codec can't encode character '\\xe9' in position 0: ordinal not in range(128)); "
+            "a UTF-8 locale can: LC_ALL=C.UTF-8 neuromem ...",
+        ),
+    ],
+)
+def test_what_nobody_foresaw_is_one_line_too(error: BaseException, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("neuromem.api.run", fail)
+    said = say("run", "ca3-cam", *REFERENCE)
+    assert (said.status, said.out, said.err) == (1, "", f"error: {message}\n")
+
+
+def test_names_that_the_terminal_cannot_write() -> None:
+    Path("p.toml").write_text('name = "\u00e9"\n[[operation]]\nkind = "recall"\nat = 0\ncue = 0\n', encoding="utf-8")
+    command = [sys.executable, "-X", "utf8=0", "-m", "neuromem", "run", "ca3-cam", "--protocol", "p.toml", *REFERENCE]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0
+    assert done.stderr == (
+        "no raster is drawn: 'ca3-cam-\\xe9.png': the file names of this system cannot hold it; expected a name in plain letters. "
+        "(Or: --raster FILE to draw elsewhere, or --no-raster.)\n"
+    )
 
 
 def test_interrupted_runs_are_kept_and_marked(monkeypatch: pytest.MonkeyPatch, drawn: list[str]) -> None:
@@ -264,6 +407,11 @@ def test_interrupted_runs_are_kept_and_marked(monkeypatch: pytest.MonkeyPatch, d
     assert drawn == []
     said = say("run", "ca3-cam", *REFERENCE)
     assert (said.status, said.err) == (130, "interrupted after 64 of 90 steps.\n")
+
+
+def test_the_help_says_that_wrong_answers_are_results() -> None:
+    text = " ".join(say("run", "--help").out.split())
+    assert "Wrong answers are results: exit status 0. It is 1 for an error, and 130 after Ctrl-C." in text
 
 
 def test_wrong_usage_ends_with_status_2() -> None:

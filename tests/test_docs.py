@@ -51,13 +51,20 @@ def test_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_model_of_contributing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    ((language, text),) = blocks("CONTRIBUTING.md")
-    assert language == "python"
-    Path("my_memory.py").write_text(text)
+    found = dict(blocks("CONTRIBUTING.md"))
+    assert set(found) == {"python", "toml", "sh"}
+    Path("my_memory.py").write_text(found["python"])
+    Path("echo.toml").write_text(found["toml"])
     session = neuromem.build(neuromem.load_model("my_memory.py:build", size=3), backend="cpu")
     assert session.forget(2).correct
-    Path("p.toml").write_text('[[operation]]\nkind = "forget"\nat = 0\ncue = 1\n')
-    run_commands("neuromem run my_memory.py:build --set size=8 --protocol p.toml --raster relay.png", tmp_path)
+    run_commands(found["sh"], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/run-schema.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    page = ROOT / name
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), f"{name}: {target} is not there"
 
 
 def test_a_block_without_a_language_is_no_block_at_all() -> None:

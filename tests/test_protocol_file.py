@@ -60,6 +60,18 @@ def test_a_file_is_read_from_disk(tmp_path: Path) -> None:
     assert load_protocol(path).operations == load_protocol("p.toml", WHOLE).operations
 
 
+def test_a_file_that_begins_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(WHOLE, encoding="utf-8-sig")
+    file = load_protocol(path)
+    assert (file.name, file.where("name")) == ("mine", f"{path}:1: name")
+
+
+def test_the_least_length_is_enough() -> None:
+    memory = ca3_cam()
+    assert load_protocol("p.toml", "n_steps = 6\n" + STORE).for_memory(memory).n_steps == 6
+
+
 def test_lines_of_keys() -> None:
     text = '''\
 # a comment with [brackets] and key = 1
@@ -163,6 +175,32 @@ def test_what_does_not_fit_is_named_with_its_line(text: str, message: str) -> No
     assert str(raised.value) == message
 
 
+WRONG |= {
+    "step far away": (
+        STORE.replace("at = 0", "at = 99999999999999"),
+        "p.toml:3: operation 1, at = 99999999999999; expected at most 1,000,000,000.",
+    ),
+    "step beyond 64 bits": (
+        STORE.replace("at = 0", f"at = {'9' * 28}"),
+        f"p.toml:3: operation 1, at = {'9' * 28}; expected at most 1,000,000,000.",
+    ),
+    "too long": ("n_steps = 9223372036854775807\n" + STORE, "p.toml:1: n_steps = 9223372036854775807; expected at most 1,000,000,000."),
+    "gap that leads far away": (
+        "gap = 600000000\n" + 3 * STORE.replace("at = 0\n", ""),
+        "p.toml:1: gap = 600000000; operation 3 is at step 1200000001; expected at most 1,000,000,000.",
+    ),
+    "number of thousands of digits": (
+        f"n_steps = {'9' * 5000}\n" + STORE,
+        "p.toml: not valid TOML: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits; "
+        "use sys.set_int_max_str_digits() to increase the limit.",
+    ),
+    "nested lists": (
+        f"x = {'[' * 5000}{']' * 5000}\n" + STORE,
+        "p.toml: lists or tables stand too deep in each other; expected a protocol, whose lists hold numbers.",
+    ),
+}
+
+
 UNSUITED = {
     "unit out of range": (
         STORE.replace("content = 1", "content = [1,\n10]"),
@@ -171,6 +209,10 @@ UNSUITED = {
     "unit given twice": (
         STORE.replace("cue = 0", "cue = [0, 0]"),
         "p.toml:4: operation 1, cue: ca3-cam: unit 0 is given twice; expected distinct unit numbers.",
+    ),
+    "end before an answer": (
+        "n_steps = 3\n" + STORE,
+        "p.toml:1: n_steps = 3; operation 1 is answered at step 5; expected n_steps at least 6.",
     ),
     "form that the model does not have": (
         STORE.replace("content = 1\n", ""),

@@ -67,6 +67,17 @@ def test_store_answers_with_the_echo_of_both_roles() -> None:
     assert not outcomes(MEMORY, protocol, recording(program, echo[:2]))[0].correct  # a content bit is missing
 
 
+def test_results_in_print() -> None:
+    result = neuromem.run(neuromem.models.ca3_cam(), functional(5, 10), backend="reference")
+    assert repr(result) == "<RunResult: ca3-cam, protocol functional, on reference: 9 of 9 right, 322 spikes>"
+    part = replace(
+        result,
+        recording=replace(result.recording, n_steps=64),
+        outcomes=(replace(result.outcomes[0], correct=False), *result.outcomes[1:6]),
+    )
+    assert repr(part) == "<RunResult: ca3-cam, protocol functional, on reference: 5 of 6 right, 322 spikes, until step 64 of 90>"
+
+
 def test_functional_protocol_is_right_with_the_published_latencies() -> None:
     result = neuromem.run(neuromem.models.ca3_cam(), functional(5, 10), backend="reference")
     assert [o.correct for o in result.outcomes] == [True] * 9

@@ -19,7 +19,7 @@ import zarr
 
 import neuromem
 from neuromem.api import RunResult
-from neuromem.errors import StoreError
+from neuromem.errors import SpecError, StoreError
 from neuromem.models.ca3_cam import functional
 from neuromem.runs import store
 from neuromem.runs.provenance import REQUIRED
@@ -226,6 +226,15 @@ def test_a_small_run_is_a_handful_of_files(saved: Path) -> None:
 # Writing
 
 
+def test_only_a_result_is_saved(tmp_path: Path, result: RunResult) -> None:
+    path = tmp_path / "run.zarr"
+    for arguments, kind in (((path, result.recording), "Recording"), ((result, str(path)), "str")):
+        text = f"save_run: {kind}; expected what neuromem.run returns: neuromem.save_run(path, result)."
+        with pytest.raises(SpecError, match=f"^{re.escape(text)}$"):
+            neuromem.save_run(*arguments)  # type: ignore[arg-type]
+    assert os.listdir(tmp_path) == []
+
+
 def test_an_existing_run_is_left_alone(saved: Path, result: RunResult) -> None:
     before = tree(saved)
     with raises(f"{saved}: exists already; choose another name, or replace it with force=True (--force)."):
@@ -333,6 +342,75 @@ def test_two_writers_keep_out_of_each_others_way(tmp_path: Path, result: RunResu
         neuromem.save_run(path, result)
     assert (staging / "theirs").exists()
     assert not path.exists()
+
+
+def killed_between_the_moves(saved: Path, result: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave what kill -9 leaves when the older run is out of the way and the newer one not yet in its place."""
+    staging = saved.with_name("run.zarr.partial")
+    newer = neuromem.save_run(saved.with_name("newer.zarr"), replace(result, backend="newer"))
+    staging.mkdir()
+    saved.rename(staging / "replaced")
+    newer.rename(staging / "run")
+    monkeypatch.setattr(store, "SWAP", 0.001)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_replacement_that_was_killed_is_undone(force: bool, saved: Path, result: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, newer = tree(saved), saved.with_name("run.zarr.new2")
+    saved.with_name("run.zarr.new1").touch()
+    killed_between_the_moves(saved, result, monkeypatch)
+    replaced = saved.with_name("run.zarr.partial") / "replaced"
+    with raises(f"{saved}: does not exist; a program was killed while it replaced this run. Put it back with: mv {replaced} {saved}"):
+        neuromem.open_run(saved)
+    assert replaced.exists()
+    with raises(
+        f"{saved}: a program was killed while it replaced this run; the older run is back, and the newer one is {newer}. "
+        "Nothing else was done: try again."
+    ):
+        neuromem.save_run(saved, result, force=force)
+    assert tree(saved) == before
+    assert neuromem.open_run(newer).attributes["backend"] == "newer"
+    assert sorted(os.listdir(saved.parent)) == ["run.zarr", "run.zarr.new1", "run.zarr.new2"]
+    neuromem.save_run(saved, result, force=True)
+
+
+def test_a_replacement_that_cannot_be_undone_is_kept(saved: Path, result: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed_between_the_moves(saved, result, monkeypatch)
+
+    def refuse(self: Path, target: Path) -> Path:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    staging = saved.with_name("run.zarr.partial")
+    with raises(
+        f"{saved}: a program was killed while it replaced this run, and it cannot be put back (Permission denied); "
+        f"both runs are kept: look for them in {staging}, and move them out."
+    ):
+        neuromem.save_run(saved, result, force=True)
+    assert sorted(os.listdir(staging)) == ["replaced", "run"]
+
+
+def test_a_replacement_that_goes_on_is_left_alone(saved: Path, result: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed_between_the_moves(saved, result, monkeypatch)
+    staging = saved.with_name("run.zarr.partial")
+    monkeypatch.setattr(store.time, "sleep", lambda seconds: (staging / "run").rename(saved))
+    with raises(f"{saved}: {staging} exists: another program is writing this run, or one was killed; if none is, delete that folder."):
+        neuromem.save_run(saved, result, force=True)
+    assert neuromem.open_run(saved).attributes["backend"] == "newer"
+
+
+def test_the_older_run_survives_even_where_it_cannot_be_moved_back(saved: Path, result: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, rename = tree(saved), Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.name != "run.zarr":
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with raises(f"{saved}: cannot be written: [Errno 5] Input/output error"):
+        neuromem.save_run(saved, result, force=True)
+    assert tree(saved.with_name("run.zarr.partial") / "replaced") == before
 
 
 def test_a_run_that_another_writer_finished_meanwhile(tmp_path: Path, result: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:

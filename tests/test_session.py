@@ -222,3 +222,33 @@ def test_a_backend_that_is_not_interactive() -> None:
     text = "backend 'batch' will not do 'interactive': it runs in one piece. It runs whole protocols: neuromem.run(memory, protocol, backend='batch'); other backends are interactive."
     with pytest.raises(UnsupportedError, match=f"^{re.escape(text)}$"):
         Session(MEMORY, backend)
+
+
+def test_outcomes_and_sessions_in_print() -> None:
+    session = neuromem.build(MEMORY, backend="reference")
+    assert repr(session) == "<Session: ca3-cam on reference, at step 0>"
+    stored = session.store(0, [1, 0])
+    assert str(stored) == "store cue 0; content 0 1 -> right"
+    assert repr(stored) == "<Outcome at step 0: store cue 0; content 0 1 -> right>"
+    assert str(session.recall(cue=0)) == "recall cue 0 -> content 0 1 (right)"
+    assert str(session.recall(content=2)) == "recall content 2 -> cue nothing (right)"
+    assert repr(session) == "<Session: ca3-cam on reference, at step 120>"
+    heard_in_part = replace(stored, answer={"cue": (0,), "content": ()}, correct=False)
+    assert str(heard_in_part) == "store cue 0; content 0 1 -> cue 0; content nothing (WRONG, expected cue 0; content 0 1)"
+
+
+def test_forgetting_leaves_the_way_from_content_to_cue() -> None:
+    session = neuromem.build(MEMORY, backend="reference")
+    session.store(0, [0, 1])
+    assert str(session.forget(0)) == "forget cue 0 -> right"
+    assert str(session.recall(cue=0)) == "recall cue 0 -> content nothing (right)"
+    assert str(session.recall(content=0)) == "recall content 0 -> cue 0 (WRONG, expected nothing)"
+
+
+def test_weights_read_0_right_after_one_store() -> None:
+    session = neuromem.build(MEMORY, backend="reference")
+    session.store(0, [0, 1])
+    for projection in session.simulation.program.plastic:
+        assert not session.weights(projection.name).any()
+    assert session.recall(cue=0).correct  # what was learned is in the weight at the sending cell's next spike
+    assert session.weights("s1_cue>s1_cont").any()

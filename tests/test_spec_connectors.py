@@ -24,6 +24,7 @@ from neuromem.spec import (
     OneToOneConnector,
     Population,
     Projection,
+    RandomDistribution,
     StaticSynapse,
     View,
 )
@@ -154,3 +155,24 @@ def test_a_list_brings_its_own_weights_and_delays() -> None:
     ]
     assert table.weight.tolist() == [[0.5, 1.5]]
     assert table.delay.tolist() == [3, 20]
+
+
+@pytest.mark.parametrize(
+    "connector",
+    [AllToAllConnector(), FixedNumberPreConnector(2), FixedNumberPostConnector(2), FixedTotalNumberConnector(9), FixedProbabilityConnector(1.0)],
+    ids=lambda connector: type(connector).__name__,
+)  # fmt: skip
+def test_the_estimate_is_the_number_of_pairs(connector: Connector) -> None:
+    assert connector.estimate(3, 5) == len(pairs(connector, 3, 5))
+
+
+def test_positive_drawn_delays_become_at_least_one_step() -> None:
+    """Drawn between 0.01 and 0.29 ms, each is rounded to its nearest step of 0.1 ms, but to none below the first."""
+    cells = Population("cells", 30, IFCurrExp())
+    synapse = StaticSynapse(0.5, RandomDistribution("uniform", 0.01, 0.29))
+    network = Network((cells,), (Projection("cells", "cells", AllToAllConnector(), synapse),))
+    delay = lower(network, dt=0.1, n_steps=1).projections[0].delay
+    counts = np.bincount(delay, minlength=4)
+    assert counts[0] == 0
+    assert counts.sum() == 900
+    assert 0 < counts[3] < counts[2] < counts[1]  # of widths 0.04, 0.1 and 0.14 ms: expected 129, 321, 450

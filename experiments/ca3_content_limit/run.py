@@ -10,7 +10,7 @@ import numpy as np
 
 from neuromem.backends import Backend
 from neuromem.experiments import command
-from neuromem.experiments.figures import BLUE, GREY, RED, panels, write
+from neuromem.experiments.figures import BLUE, GREY, VERMILION, panels, write
 from neuromem.experiments.trials import Count, count_recalls, run_one
 from neuromem.models import ca3_cam
 from neuromem.models.ca3_cam import PROTOCOLS
@@ -81,9 +81,9 @@ def draw(results: dict[str, Any], path: Path) -> None:
     """Draw how many cues a recall by content misses against the number of content bits, for both wirings."""
     measured, sizes = results["measured"], results["settings"]["n_content"]
     limit = measured["largest_content_closed_form"]
-    figure, (ax,) = panels(f"CA3 memory: as PyNN wires it, recall by content breaks above {limit} content bits", (8.0,))
+    figure, (ax,) = panels(f"CA3 memory, as PyNN wires it: recall by content would end at {limit} bits", (8.0,))
     for key, colour, marker, label in (
-        ("with_self_inhibition", RED, "o", "as PyNN wires it: a cue inhibits itself"),
+        ("with_self_inhibition", VERMILION, "o", "as PyNN wires it: a cue inhibits itself"),
         ("without_self_inhibition", BLUE, "s", "as the authors' comment says: all cues but itself"),
     ):
         rows = [measured[key][f"bits_{m}"]["content"] for m in sizes]
@@ -101,7 +101,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
         yticks=range(0, 101, 20),
         xticks=range(6, 33, 2),
     )
-    ax.set_title(f"stress protocol, {N_CUES} cues, 14 ms between operations", fontsize=10, loc="left")
+    ax.set_title(f"stress protocol, {N_CUES} cues, 14 ms between operations, simulated", fontsize=10, loc="left")
     ax.legend(frameon=False, fontsize=9, loc="upper right")
     write(figure, path)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuromem.backends import Backend
 from neuromem.experiments import command
-from neuromem.experiments.figures import BLUE, GREEN, GREY, ORANGE, RED, panels, write
+from neuromem.experiments.figures import BLUE, GREEN, GREY, ORANGE, VERMILION, panels, write
 from neuromem.experiments.trials import Count, count_recalls, run_one
 from neuromem.ir import Recording
 from neuromem.models import ca3_cam
@@ -65,11 +65,9 @@ def measure(backend: Backend, quick: bool) -> dict[str, Any]:
 def draw(results: dict[str, Any], path: Path) -> None:
     """Draw the fraction of wrong recalls against the history, one line for each size, for recall by cue and by content."""
     stress, histories = results["measured"]["stress"], results["settings"]["histories"]
-    figure, axes = panels(
-        "CA3 memory: with the board's 15 events it works at 5 x 10, the published size, and fails from 16 x 16 on", (5.0, 5.0)
-    )
+    figure, axes = panels("CA3 memory: with the board's 15 events it works at 5 x 10 and would fail from 16 x 16 on", (5.0, 5.0))
     for ax, side in zip(axes, ("cue", "content"), strict=True):
-        for (size, rows), colour, marker in zip(stress.items(), (BLUE, GREEN, ORANGE, RED), "osD^", strict=False):
+        for (size, rows), colour, marker in zip(stress.items(), (BLUE, GREEN, ORANGE, VERMILION), "osD^", strict=False):
             wrong = [rows[f"history_{h or 'all'}"][side] for h in histories]
             ax.plot(
                 range(len(histories)),
@@ -81,10 +79,10 @@ def draw(results: dict[str, Any], path: Path) -> None:
             )
         if BOARD in histories:
             ax.axvline(histories.index(BOARD), color=GREY, linestyle="--")
-            ax.text(histories.index(BOARD) + 0.1, 101, "SpiNNaker", color=GREY, fontsize=9)
+            ax.text(histories.index(BOARD) + 0.1, 101, "board's rule", color=GREY, fontsize=9)
         ax.set_xticks(range(len(histories)), [str(h or "all") for h in histories])
         ax.set(ylim=(-2, 106), xlabel="post-synaptic events remembered", ylabel=f"wrong recalls by {side} (%)")
-        ax.set_title(f"recall by {side}, stress protocol", fontsize=10, loc="left")
+        ax.set_title(f"recall by {side}, stress protocol, simulated", fontsize=10, loc="left")
     axes[1].legend(frameon=False, fontsize=9, title="cues x content bits")
     write(figure, path)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from neuromem.backends import Backend
 from neuromem.experiments import command
-from neuromem.experiments.figures import BLUE, GREEN, ORANGE, RED, panels, percent, write
+from neuromem.experiments.figures import BLUE, GREEN, ORANGE, VERMILION, panels, percent, write
 from neuromem.experiments.trials import count_recalls, run_one, run_trials
-from neuromem.experiments.workloads import learn_overwrite_recall
+from neuromem.experiments.workloads import learn_overwrite_recall, without_overwrites
 from neuromem.ir.randomness import generator
 from neuromem.models import ca3_cam
 from neuromem.spec import Protocol, recall, store
@@ -50,7 +50,11 @@ def forward_after_overwrite(backend: Backend) -> dict[str, float]:
 
 
 def measure(backend: Backend, quick: bool) -> dict[str, Any]:
-    """Return the case, and wrong recalls by spacing for queries of one and of two bits."""
+    """Return the case, and wrong recalls by spacing for queries of one and of two bits, with the overwrites and without.
+
+    The runs without overwrites are the control: what is wrong there was not forgotten, but
+    written by the recalls themselves (``ca3_recall_corrupts``).
+    """
     n_runs = 8 if quick else 100
     one, two = one_case(backend, OLD[:1]), one_case(backend, OLD)
     measured: dict[str, Any] = {
@@ -64,6 +68,7 @@ def measure(backend: Backend, quick: bool) -> dict[str, Any]:
     memory = ca3_cam(N_CUES, N_CONTENT)
     for bits in BITS_QUERIED:
         rates: dict[str, Any] = {"content": {}, "cue": {}}
+        control: dict[str, Any] = {"content": {}, "cue": {}}
         for gap in SPACINGS:
             protocols = [
                 learn_overwrite_recall(
@@ -77,9 +82,11 @@ def measure(backend: Backend, quick: bool) -> dict[str, Any]:
                 )
                 for run in range(n_runs)  # the same workloads at every spacing
             ]
-            for side, count in count_recalls(run_trials(memory, protocols, backend)).items():
-                rates[side][f"gap_{gap}"] = count
+            for found, timed in ((rates, protocols), (control, [without_overwrites(p) for p in protocols])):
+                for side, count in count_recalls(run_trials(memory, timed, backend)).items():
+                    found[side][f"gap_{gap}"] = count
         measured[f"bits_{bits}"] = rates
+        measured[f"bits_{bits}_without_overwrites"] = control
     return {
         "settings": {
             "n_cues": N_CUES, "n_content": N_CONTENT, "bits_stored": BITS, "runs": n_runs, "operations_in_a_run": N_CUES + N_MORE,
@@ -92,22 +99,22 @@ def measure(backend: Backend, quick: bool) -> dict[str, Any]:
 def draw(results: dict[str, Any], path: Path) -> None:
     """Draw the current that a query of forgotten bits brings, and the error rates against spacing."""
     measured = results["measured"]
-    figure, (case, rates) = panels(
-        "CA3 memory: forgotten links keep 3.08 nA each; two of them recall the cue again, at any spacing", (4.4, 5.8)
-    )
+    figure, (case, rates) = panels("CA3 memory: forgotten links keep 3.08 nA each, and two of them recall the cue again", (4.4, 5.8))
     shown = (("one_bit", "one\nforgotten bit"), ("two_bits", "two\nforgotten bits"), ("new_bit", "one\nnew bit"))
     for x, (key, _) in enumerate(shown):
         row, height = measured["case"][key], 0.0
         for weight in row["weights_nA"].values():
-            case.bar(x, weight, bottom=height, color=(GREEN if key == "new_bit" else RED) if row["answer"] else BLUE, edgecolor="white")
+            case.bar(
+                x, weight, bottom=height, color=(GREEN if key == "new_bit" else VERMILION) if row["answer"] else BLUE, edgecolor="white"
+            )
             case.text(x, height + weight / 2, f"{weight:.2f}", ha="center", va="center", color="white", fontsize=10)
             height += weight
     case.axhline(FIRING_WEIGHT, color="black", linestyle="--")
     case.text(-0.4, FIRING_WEIGHT + 0.08, f"fires: {FIRING_WEIGHT} nA", fontsize=9)
     case.set_xticks(range(3), [text for _, text in shown])
     case.set(ylabel="weights of the query onto the cue (nA)")
-    case.set_title("after one overwrite; red: falsely recalled", fontsize=10, loc="left")
-    for bits, colour in ((2, RED), (1, ORANGE)):
+    case.set_title("after one overwrite; dark orange: falsely recalled", fontsize=10, loc="left")
+    for bits, colour in ((2, VERMILION), (1, ORANGE)):
         values, errors = percent([measured[f"bits_{bits}"]["content"][f"gap_{g}"] for g in SPACINGS])
         rates.errorbar(
             SPACINGS,
@@ -119,10 +126,12 @@ def draw(results: dict[str, Any], path: Path) -> None:
             markersize=4,
             label=f"by content, {bits} bit{'s' * (bits > 1)}",
         )
+        values, errors = percent([measured[f"bits_{bits}_without_overwrites"]["content"][f"gap_{g}"] for g in SPACINGS])
+        rates.errorbar(SPACINGS, values, yerr=errors, fmt="o--", color=colour, capsize=2, markersize=4, markerfacecolor="white")
     values, errors = percent([measured["bits_1"]["cue"][f"gap_{g}"] for g in SPACINGS])
     rates.errorbar(SPACINGS, values, yerr=errors, fmt="s-", color=BLUE, capsize=2, markersize=4, label="by cue")
     rates.set(xlabel="spacing of operations (ms)", ylabel="wrong recalls (%), with 95 % interval", xticks=range(8, 31, 2))
-    rates.set_title("random stores, overwrites and recalls", fontsize=10, loc="left")
+    rates.set_title("random workloads; dashed: the same without the overwrites", fontsize=10, loc="left")
     rates.legend(frameon=False, fontsize=9)
     write(figure, path)
 

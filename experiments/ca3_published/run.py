@@ -8,7 +8,7 @@ from typing import Any
 
 from neuromem.backends import Backend
 from neuromem.experiments import command
-from neuromem.experiments.figures import GREY, RED, panels, write
+from neuromem.experiments.figures import GREY, VERMILION, panels, write
 from neuromem.experiments.trials import count_recalls, run_one
 from neuromem.ir import Recording
 from neuromem.models import ca3_cam
@@ -62,12 +62,12 @@ def measure(backend: Backend, quick: bool) -> dict[str, Any]:
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Draw the spikes of experiment 1, ours inside the recorded ones."""
+    """Draw the spikes of experiment 1, ours inside the recorded ones; the rings are small enough to leave the units beside them free."""
     measured, truth = results["measured"], sorted(recorded())
     ours = [(s, p, u) for s, p, u in measured["functional_spikes"]]
     differ = measured["trace"]["missing"] + measured["trace"]["extra"]
     title = f"CA3 memory, experiment 1: {differ} of {len(truth)} spikes differ from the SpiNNaker recording"
-    figure, (ax,) = panels(title, (9.0,), height=7.0)
+    figure, (ax,) = panels(title, (9.0,), height=9.0)
     recipe = PROTOCOLS["functional"]
     memory = ca3_cam(**dict(recipe.parameters))  # type: ignore[arg-type]
     first: dict[str, int] = {}
@@ -77,12 +77,20 @@ def draw(results: dict[str, Any], path: Path) -> None:
     ax.scatter(
         [s for s, _, _ in truth],
         [first[p] + u for _, p, u in truth],
-        s=34,
+        s=16,
         facecolors="none",
         edgecolors=GREY,
+        linewidths=0.8,
         label="recorded on SpiNNaker",
     )
-    ax.scatter([s for s, _, _ in ours], [first[p] + u for _, p, u in ours], s=7, color=RED, label=f"neuromem, {results['backend']}")
+    ax.scatter(
+        [s for s, _, _ in ours],
+        [first[p] + u for _, p, u in ours],
+        s=8,
+        linewidths=0,
+        color=VERMILION,
+        label=f"neuromem, {results['backend']}",
+    )
     for operation in recipe.build(**dict(recipe.parameters)).operations:
         ax.axvline(operation.at - 0.5, color="#BBBBBB", linestyle=":", linewidth=0.8)
         ax.text(operation.at, -3.5, operation.kind, fontsize=8)

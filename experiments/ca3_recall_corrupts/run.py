@@ -10,7 +10,7 @@ import numpy as np
 
 from neuromem.backends import Backend
 from neuromem.experiments import command
-from neuromem.experiments.figures import BLUE, GREY, ORANGE, PURPLE, RED, panels, percent, write
+from neuromem.experiments.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, panels, percent, write
 from neuromem.experiments.trials import count_recalls, run_one, run_trials
 from neuromem.experiments.workloads import learn_then_recall
 from neuromem.ir.randomness import generator
@@ -21,6 +21,8 @@ from neuromem.spec import Protocol, recall, store
 FOLDER = Path(__file__).parent
 
 N_CUES, N_CONTENT, BITS, GAP = 5, 10, 3, 14
+WAIT = 60
+"""Steps between the operations of the case that is drawn: long enough for all traces to be gone."""
 N_RECALLS = 40
 BITS_QUERIED = (1, 2, 3, 4, 5)
 STORED, STRANGER = 2, 7
@@ -43,6 +45,11 @@ def one_case(backend: Backend, n_queries: int, gap: int) -> dict[str, Any]:
     return {"queries": n_queries, "weight_nA": float(weights[STRANGER, 0]), "answer_to_j": list(outcomes[-1].answer["cue"])}
 
 
+def _first_false_recall(rows: Sequence[dict[str, Any]]) -> int | None:
+    """Return after how many queries j alone recalls the cue; None when after none that was tried."""
+    return next((row["queries"] for row in rows if row["answer_to_j"]), None)
+
+
 def by_turn(runs: Sequence[tuple[Outcome, ...]]) -> list[list[int]]:
     """Return [wrong, of] for the first recall by content of each run, for the second, and so on."""
     turns = np.zeros((N_RECALLS, 2), dtype=np.int64)
@@ -55,13 +62,13 @@ def by_turn(runs: Sequence[tuple[Outcome, ...]]) -> list[list[int]]:
 
 
 def measure(backend: Backend, quick: bool) -> dict[str, Any]:
-    """Return the weights of the case at spacings of 14 and 60 steps, and wrong recalls by bits per query."""
+    """Return the weights of the case at spacings of ``GAP`` and ``WAIT`` steps, and wrong recalls by bits per query."""
     n_runs = 8 if quick else 100
-    case = {f"gap_{gap}": [one_case(backend, n, gap) for n in range(5)] for gap in (GAP, 60)}
+    case = {f"gap_{gap}": [one_case(backend, n, gap) for n in range(5)] for gap in (GAP, WAIT)}
     measured: dict[str, Any] = {
         "case": case,
-        "one_query_weight_nA": case["gap_60"][1]["weight_nA"],
-        "queries_until_false_recall": next((row["queries"] for row in case["gap_14"] if row["answer_to_j"]), None),
+        "one_query_weight_nA": case[f"gap_{WAIT}"][1]["weight_nA"],
+        "queries_until_false_recall": [_first_false_recall(rows) for rows in case.values()],
         "content_recalls": {},
         "cue_recalls": {},
         "by_turn": {},
@@ -100,20 +107,19 @@ def draw(results: dict[str, Any], path: Path) -> None:
     figure, (case, rates, growth) = panels(
         "CA3 memory: recall by two or more bits writes false links; recall by one bit does not", (4.0, 3.6, 4.2)
     )
-    rows = measured["case"][f"gap_{GAP}"]
+    rows = measured["case"][f"gap_{WAIT}"]
     weights = [row["weight_nA"] for row in rows]
     case.axhline(FIRING_WEIGHT, color=GREY, linestyle="--")
     case.text(-0.45, FIRING_WEIGHT + 0.1, f"fires: {FIRING_WEIGHT} nA", color=GREY, fontsize=9)
-    case.bar(range(len(rows)), weights, color=[RED if row["answer_to_j"] else BLUE for row in rows])
+    case.bar(range(len(rows)), weights, color=[VERMILION if row["answer_to_j"] else BLUE for row in rows])
     case.set(xlabel="queries {i, j} before, with only i stored", ylabel="weight of j onto the cue (nA)", xticks=range(len(rows)))
-    case.set_title("red: j alone recalls the cue", fontsize=10, loc="left")
+    case.set_title(f"{WAIT} ms apart; dark orange: j recalls the cue", fontsize=10, loc="left")
     values, errors = percent([measured["content_recalls"][f"bits_{b}"] for b in BITS_QUERIED])
     rates.bar(BITS_QUERIED, values, yerr=errors, capsize=3, color=ORANGE)
     rates.set(xlabel="bits per query", ylabel="wrong recalls by content (%)", xticks=BITS_QUERIED)
-    rates.set_title(
-        "all of them false positives" if not measured["missing_units"] else "false positives and misses", fontsize=10, loc="left"
-    )
-    for bits, colour in ((1, BLUE), (2, ORANGE), (3, RED), (5, PURPLE)):
+    kind = "all false positives" if not measured["missing_units"] else "false positives and misses"
+    rates.set_title(f"pooled over whole runs; {kind}", fontsize=10, loc="left")
+    for bits, colour in ((1, BLUE), (2, ORANGE), (3, VERMILION), (4, GREEN), (5, PURPLE)):
         turns = np.array(measured["by_turn"][f"bits_{bits}"])
         shown = turns[:, 1] >= results["settings"]["runs"] / 2
         growth.plot(
@@ -124,9 +130,9 @@ def draw(results: dict[str, Any], path: Path) -> None:
             color=colour,
             label=f"{bits} bit{'s' * (bits > 1)}",
         )
-    growth.set(xlabel="recalls by content so far", ylabel="wrong recalls by content (%)", ylim=(-3, 103))
-    growth.legend(frameon=False, fontsize=9)
-    growth.set_title("errors grow with use", fontsize=10, loc="left")
+    growth.set(xlabel="n-th recall by content of a run", ylabel="wrong at the n-th (%)", ylim=(-3, 119), yticks=range(0, 101, 20))
+    growth.legend(frameon=False, fontsize=9, ncols=3, loc="upper left", columnspacing=1.0)
+    growth.set_title("errors grow with use, not pooled", fontsize=10, loc="left")
     write(figure, path)
 
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from neuromem.backends import Backend
 from neuromem.experiments import command
-from neuromem.experiments.figures import BLUE, ORANGE, RED, panels, write
+from neuromem.experiments.figures import BLUE, ORANGE, VERMILION, panels, write
 from neuromem.experiments.trials import count_recalls, run_trials
 from neuromem.experiments.workloads import learn_then_recall, retimed
 from neuromem.ir.randomness import generator
@@ -146,7 +146,7 @@ def measure(backend: Backend, quick: bool) -> dict[str, Any]:
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Draw the matrix of least safe spacings, red where above the stated one, and the errors of whole sequences at the stated rate."""
+    """Draw the matrix of least safe spacings, dark orange where above the stated one, and the errors of whole sequences at the stated rate."""
     measured = results["measured"]
     pairs, n = measured["pairs"], len(OPERATIONS)
     unsafe = measured["pairs_damaged_above_the_stated_gap"]
@@ -159,14 +159,14 @@ def draw(results: dict[str, Any], path: Path) -> None:
         for j, after in enumerate(OPERATIONS):
             least = pairs[before][after]["least_safe"]
             above = f"{before} > {after}" in unsafe
-            ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=RED if above else "#DDEEDD", edgecolor="white", linewidth=2))
+            ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=VERMILION if above else "#DDEEDD", edgecolor="white", linewidth=2))
             colour = "white" if above else "black"
             ax.text(j, i - 0.08, f"{least}", ha="center", va="center", fontsize=17, color=colour)
             ax.text(j, i + 0.3, f"stated {STATED[before]}", ha="center", va="center", fontsize=8, color=colour)
     ax.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), xlabel="second operation", ylabel="first operation")
     ax.set_xticks(range(n), names, fontsize=9)
     ax.set_yticks(range(n), names, fontsize=9)
-    ax.set_title("least safe spacing of the first inputs (ms); red: above the stated one", fontsize=10, loc="left")
+    ax.set_title("least safe spacing of the first inputs (ms); dark orange: above the stated one", fontsize=10, loc="left")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     labels = [

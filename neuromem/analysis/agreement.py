@@ -123,17 +123,24 @@ class AgreementReport:
         """Whether at least two engines ran, and none of them differs."""
         return bool(self.compared) and all(row.agrees for row in self.compared)
 
+    @property
+    def complete(self) -> bool:
+        """Whether every engine that was asked for ran."""
+        return all(row.ran for row in self.rows)
+
     def verdict(self) -> str:
-        """Return one sentence: who agrees with whom on how much."""
+        """Return one sentence: how many engines ran, if not all did, and who agrees with whom on how much."""
         if self.baseline is None or self.baseline.recording is None:
             return "No engine ran."
         n_spikes = self.baseline.recording.step.size
         if not self.compared:
             return f"Nothing to compare: only {self.baseline.engine} ran."
         differing = [row.engine for row in self.compared if not row.agrees]
+        n_ran = len(self.compared) + 1
+        ran = "" if self.complete else f"{n_ran} of {len(self.rows)} engines ran"
         if differing:
-            return f"DIFFERENT from {self.baseline.engine}: {', '.join(differing)}."
-        return f"{len(self.compared) + 1} engines agree on {n_spikes} spikes and on all weights."
+            return f"DIFFERENT from {self.baseline.engine}: {', '.join(differing)}{ran and f' ({ran})'}."
+        return f"{f'{ran}, and agree' if ran else f'{n_ran} engines agree'} on {n_spikes} spikes and on all weights."
 
     def table(self) -> str:
         """Return the report as plain text with aligned columns."""

@@ -24,8 +24,7 @@ VARIABLES = {"v": 0, "isyn_exc": 1, "isyn_inh": 2}
 # Spikes of one replica that a call's buffer holds beyond the one step that it must hold.
 SPIKE_BUFFER = 4096
 
-
-EMPTY = Schedule(0, *(np.empty(0, np.int64) for _ in range(3)), np.empty(0, np.uint8))
+EMPTY = Schedule(0, np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,9 +108,13 @@ class CpuSimulation(Simulation):
         if self.threads == 1:
             k.advance(*arguments, 0, self.groups)
             return
+
+        def advance(first: int, last: int) -> None:
+            k.advance(*arguments, first, last)
+
         bounds = np.linspace(0, self.groups, self.threads + 1).astype(int).tolist()
         with ThreadPoolExecutor(self.threads) as pool:
-            for future in [pool.submit(k.advance, *arguments, a, b) for a, b in itertools.pairwise(bounds)]:
+            for future in [pool.submit(advance, a, b) for a, b in itertools.pairwise(bounds)]:
                 future.result()
 
     def _take_spikes(self, out: k.Output) -> None:

@@ -19,13 +19,14 @@ def compare(
     protocol: options.ProtocolName = None,
     set_: options.Settings = None,
     backends: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--backends",
             metavar="A,B,...",
             help="What to compare, each as NAME or NAME:CODEGEN. Brian2 compiles for a minute the first time.",
+            show_default=ENGINES,
         ),
-    ] = ENGINES,
+    ] = None,
     seed: options.Seed = 0,
     figure: Annotated[Path | None, typer.Option("--figure", metavar="FILE.PNG", help="Draw the report (.png, .svg, .pdf).")] = None,
     force: options.Force = False,
@@ -33,7 +34,8 @@ def compare(
 ) -> None:
     """Run one protocol on several backends and report the first difference, if any.
 
-    Exit status 1 if a backend that is available differs, or if fewer than two could run.
+    Exit status 1 if a backend differs, if one that is named with --backends could not run, or if
+    fewer than two ran. Without --backends, those that are not installed are only reported.
     """
     request = read_request(model, set_ or [], protocol, unsafe_gaps)
     asked_protocol = request.some_protocol()
@@ -42,9 +44,11 @@ def compare(
     from neuromem.analysis.agreement import compare as compare_engines
     from neuromem.analysis.agreement import draw_agreement
 
-    report = compare_engines(request.memory, asked_protocol, [engine(text) for text in backends.split(",")], seed=seed)
+    report = compare_engines(
+        request.memory, asked_protocol, [engine(text) for text in (ENGINES if backends is None else backends).split(",")], seed=seed
+    )
     print(report.table())
     if figure is not None:
         draw_agreement(report, figure)
-    if not report.agree:
+    if not report.agree or (backends is not None and not report.complete):
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from typing import Annotated, Any
@@ -24,10 +25,25 @@ class Commands(TyperGroup):
         """Run the subcommand."""
         try:
             return super().invoke(ctx)
-        except NeuromemError as error:
+        except BrokenPipeError:
+            raise  # who read the output has left: typer ends quietly
+        except (NeuromemError, OSError, MemoryError, RecursionError, UnicodeError) as error:
             # One line, so that a script can read it; some of what libraries say has several.
-            print("error: " + re.sub(r"\s*\n\s*", " ", str(error)), file=sys.stderr)
+            print("error: " + re.sub(r"\s*\n\s*", " ", described(error)), file=sys.stderr)
             raise typer.Exit(1) from None
+
+
+def described(error: BaseException) -> str:
+    """Return what an error says; one that neuromem did not raise on purpose is put into words."""
+    if isinstance(error, NeuromemError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}." if error.filename else f"the system says: {error.strerror or error}."
+    if isinstance(error, MemoryError):
+        return f"out of memory ({str(error).rstrip('.') or 'no more is said'}); expected a smaller memory, or a shorter protocol."
+    if isinstance(error, RecursionError):
+        return f"something is nested too deep ({error})."
+    return f"text that cannot be written or read here ({error}); a UTF-8 locale can: LC_ALL=C.UTF-8 neuromem ..."
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -55,4 +71,7 @@ def neuromem(
 
 def main() -> None:
     """Run the command line and exit: 0 if it worked, 1 after an error, 2 for wrong usage, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names in any script, on a terminal of any locale
     app(prog_name="neuromem")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neuromem.errors import FileError, SpecError
+from neuromem.errors import FileError, NeuromemError, SpecError
+from neuromem.ir.operations import new_ideal, plan_operation
 from neuromem.model_files import ModelEntry, find_model
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.protocol import Protocol
@@ -23,9 +24,21 @@ class Request:
     protocol: Protocol | None
 
     def some_protocol(self) -> Protocol:
-        """Return the protocol; raise ``SpecError`` if there is none."""
+        """Return the protocol; raise ``SpecError`` if there is none, or if an operation does not suit the memory."""
         if self.protocol is None:
             raise SpecError(f"{self.entry.name}: it has no protocols of its own; expected one as --protocol file.toml.")
+        ideal = new_ideal(self.memory)
+        for number, operation in enumerate(self.protocol.operations, 1):
+            try:
+                plan_operation(self.memory, operation, ideal)
+            except SpecError as error:
+                name = self.protocol.name
+                sizes = (
+                    ", ".join(f"{key}={value}" for key, value in self.entry.recipe(name).parameters) if name in self.entry.protocols else ""
+                )
+                raise SpecError(
+                    f"protocol {name!r}, operation {number}: {error}{sizes and f' The protocol is written for {sizes}.'}"
+                ) from None
         return self.protocol
 
 
@@ -58,7 +71,13 @@ def _from_file(entry: ModelEntry, given: Mapping[str, Any], path: str) -> tuple[
             entry.check_parameters([name])
         except SpecError as error:
             raise FileError(f"{file.where('parameters', name)}: {error}") from None
-    memory = entry.build(**{**file.parameters, **given})
+    try:
+        memory = entry.build(**{**file.parameters, **given})
+    except NeuromemError as error:
+        named = [name for name in file.parameters if name not in given and re.search(rf"\b{re.escape(name)}\b", str(error))]
+        if not named:
+            raise
+        raise FileError(f"{file.where('parameters', named[0])}: {error}") from None
     return memory, file.for_memory(memory)
 
 
@@ -78,11 +97,11 @@ def read_value(text: str) -> object:
     words: dict[str, object] = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
-    if re.fullmatch(r"[+-]?[0-9]+", text):
-        return int(text)
     try:
+        if re.fullmatch(r"[+-]?[0-9]+", text):
+            return int(text)
         return float(text) if re.fullmatch(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?", text) else text
-    except ValueError:
+    except ValueError:  # two points, or thousands of digits
         return text
 
 

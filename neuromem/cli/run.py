@@ -6,6 +6,7 @@ import itertools
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +14,13 @@ import numpy as np
 import typer
 
 from neuromem.cli import options
-from neuromem.cli.outputs import check_file, check_picture, check_run, write_text
+from neuromem.cli.outputs import check_distinct, check_file, check_picture, check_run, whole_file, write_text
 from neuromem.cli.progress import ProgressBar
 from neuromem.cli.request import default_picture, read_request
 from neuromem.cli.spikes_csv import write_spikes
-from neuromem.cli.table import asked, print_table, rows_of
-from neuromem.errors import NeuromemError
+from neuromem.cli.table import print_table, rows_of
+from neuromem.errors import NeuromemError, StoreError
+from neuromem.runs.outcomes import asked
 
 if TYPE_CHECKING:
     from neuromem.runs.result import RunResult
@@ -46,12 +48,17 @@ def run(
     unsafe_gaps: options.UnsafeGaps = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the table; draw only with --raster.")] = False,
 ) -> None:
-    """Run a protocol on a memory and print what each operation came to."""
+    """Run a protocol on a memory and print what each operation came to.
+
+    Wrong answers are results: exit status 0. It is 1 for an error, and 130 after Ctrl-C.
+    """
     if raster is not None and no_raster:
         raise typer.BadParameter("--raster and --no-raster are given together; expected one of the two.")
     request = read_request(model, set_ or [], protocol, unsafe_gaps)
     asked_protocol = request.some_protocol()
+    default = default_picture(request.memory.name, asked_protocol.name) if raster is None and not no_raster and not as_json else None
     _check_outputs(spikes, out, raster, force)
+    check_distinct({"--out": out, "--spikes": spikes, "--raster": raster or default})
     if asked_protocol.unsafe_gaps and not as_json:
         note = unsafe_gaps_note(request.memory, asked_protocol)
         if note:
@@ -76,9 +83,11 @@ def run(
         print_table(rows_of(result.memory, result.outcomes), sys.stdout)
         print(summary(result, seconds))
     sys.stdout.flush()  # the table is read while the files are written
-    _write_outputs(result, spikes, out, raster, force)
-    if raster is None and not no_raster and not as_json and not interrupted:
-        _draw_default(result, force)
+    failed = _write_outputs(result, spikes, out, raster, force)
+    if default is not None and not interrupted:
+        _draw_default(result, default, force)
+    if failed:
+        raise StoreError(" ".join(failed))
     if interrupted:
         recording = result.recording
         print(
@@ -99,33 +108,43 @@ def _check_outputs(spikes: Path | None, out: Path | None, raster: Path | None, f
         check_picture(raster, force)
 
 
-def _write_outputs(result: RunResult, spikes: Path | None, out: Path | None, raster: Path | None, force: bool) -> None:
-    if out is not None:
-        from neuromem.api import save_run
+def _write_outputs(result: RunResult, spikes: Path | None, out: Path | None, raster: Path | None, force: bool) -> list[str]:
+    """Write what was asked for and return what went wrong: one output that fails does not take the others along."""
+    from neuromem.api import save_run
 
-        save_run(out, result, force=force)
-    if spikes is not None:
-        write_text(spikes, lambda file: write_spikes(result.recording, file))
-    if raster is not None:
-        _draw(result, raster)
+    writers: list[tuple[Path | None, Callable[[Path], object]]] = [
+        (out, lambda path: save_run(path, result, force=force)),
+        (spikes, lambda path: write_text(path, lambda file: write_spikes(result.recording, file), force)),
+        (raster, lambda path: _draw(result, path, force)),
+    ]
+    failed = []
+    for path, write in writers:
+        if path is not None:
+            try:
+                write(path)
+            except NeuromemError as error:
+                failed.append(str(error))
+            except MemoryError:
+                failed.append(f"{path}: there is not enough memory to write it.")
+    return failed
 
 
-def _draw_default(result: RunResult, force: bool) -> None:
+def _draw_default(result: RunResult, path: Path, force: bool) -> None:
     """Draw under the default name; a name that is taken stops nothing, for the picture was not asked for."""
-    path = default_picture(result.memory.name, result.protocol.name)
     try:
         check_picture(path, force)
+        _draw(result, path, force)
     except NeuromemError as error:
-        print(f"no raster is drawn: {error} (Or: --raster other.png, or --no-raster.)", file=sys.stderr)
+        print(f"no raster is drawn: {error} (Or: --raster FILE to draw elsewhere, or --no-raster.)", file=sys.stderr)
         return
-    _draw(result, path)
     print(f"raster: {path}")
 
 
-def _draw(result: RunResult, path: Path) -> None:
+def _draw(result: RunResult, path: Path, force: bool) -> None:
     from neuromem.analysis.raster import draw_raster
 
-    draw_raster(result.memory, result.protocol, result.recording, result.outcomes, path)
+    with whole_file(path, force) as part:
+        draw_raster(result.memory, result.protocol, result.recording, result.outcomes, part)
 
 
 def unsafe_gaps_note(memory: MemoryModel, protocol: Protocol) -> str:

@@ -41,7 +41,7 @@ def show(
         check_picture(drawing, force)
     from neuromem.ir import lower_memory
 
-    program = lower_memory(request.memory, request.protocol or Protocol("none", (), 0), seed)
+    program = lower_memory(request.memory, request.some_protocol() if request.protocol else Protocol("none", (), 0), seed)
     print(heading(request))
     print(program, end="")
     sys.stdout.flush()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
-from neuromem.patterns import Pattern
+from neuromem.patterns import patterns_text
+from neuromem.runs.outcomes import asked
 
 if TYPE_CHECKING:
     from neuromem.runs.outcomes import Outcome
     from neuromem.spec.memory import MemoryModel
-    from neuromem.spec.protocol import Operation
 
 RIGHT, WRONG = "right", "WRONG"
 COLUMNS = ("time ms", "kind", "asked", "came back", "expected", "verdict", "latency steps")
@@ -32,16 +32,6 @@ def rows_of(memory: MemoryModel, outcomes: Sequence[Outcome]) -> list[tuple[str,
         )
         for outcome in outcomes
     ]
-
-
-def asked(operation: Operation) -> dict[str, Pattern]:
-    """Return the patterns that the operation gives, by role."""
-    return {role: getattr(operation, role) for role in operation.given}
-
-
-def patterns_text(patterns: Mapping[str, Pattern]) -> str:
-    """Return ``cue 3; content 1 4 8``, with ``nothing`` for an empty pattern."""
-    return "; ".join(f"{role} {' '.join(map(str, units)) or 'nothing'}" for role, units in patterns.items())
 
 
 def print_table(rows: Sequence[tuple[str, ...]], file: IO[str]) -> None:

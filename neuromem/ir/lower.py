@@ -8,7 +8,7 @@ import numpy as np
 
 from neuromem.errors import SpecError
 from neuromem.ir import ops
-from neuromem.ir.checks import check
+from neuromem.ir.checks import check, check_longest
 from neuromem.ir.program import (
     CellTable,
     PoissonTable,
@@ -20,7 +20,7 @@ from neuromem.ir.program import (
 )
 from neuromem.ir.randomness import generator
 from neuromem.ir.sources import draw_poisson
-from neuromem.quantities import check_range, steps_covering, steps_of
+from neuromem.quantities import check_range, is_whole, steps_covering, steps_of
 from neuromem.spec.cells import IFCurrExp, SpikeSourcePoisson
 from neuromem.spec.connectors import FromListConnector
 from neuromem.spec.distributions import Quantity, RandomDistribution
@@ -40,13 +40,17 @@ class Drive:
     frozen: tuple[tuple[int, int], ...] = ()
 
 
-def lower(network: Network, *, dt: float, n_steps: int, seed: int = 0, drive: Drive = Drive()) -> Program:
+def lower(network: Network, *, dt: float, n_steps: int, seed: int = 0, input_seed: int | None = None, drive: Drive = Drive()) -> Program:
     """Return the Program of ``network`` on a grid of ``dt`` ms, for ``n_steps`` steps.
 
     Raises ``SpecError`` when the network is wrong. Random parameters, connections and Poisson
-    spikes are drawn here, each from a generator named by (seed, object, purpose).
+    spikes are drawn here, each from a generator named by (seed, object, purpose); Poisson spikes
+    from ``input_seed`` where it is given, so that replicas of one network (``stack``) can differ
+    in nothing but their input.
     """
     check(network, dt)
+    seed = _checked_seed("seed", seed)
+    noise = seed if input_seed is None else _checked_seed("input_seed", input_seed)
     populations = number_units(network)
     cells = tabulate_cells(network, seed)
     projections = tuple(tabulate_synapses(p, network, populations, dt, seed) for p in network.projections)
@@ -54,10 +58,16 @@ def lower(network: Network, *, dt: float, n_steps: int, seed: int = 0, drive: Dr
     probes = tuple(
         ProbeTable(p.population, p.variable, populations[p.population].first, populations[p.population].size) for p in network.probes
     )
-    schedule = draw_schedule(network, populations, poisson, dt, n_steps, seed, drive)
+    schedule = draw_schedule(network, populations, poisson, dt, n_steps, noise, drive)
     step = order_ops(projections, probes, bool(cells.n))
     ordered = tuple(populations[p.name] for p in network.populations)
-    return Program(dt, (seed,), ordered, cells, projections, poisson, probes, step, schedule)
+    return Program(dt, (noise,), ordered, cells, projections, poisson, probes, step, schedule)
+
+
+def _checked_seed(name: str, seed: object) -> int:
+    if not is_whole(seed) or int(seed) < 0:  # type: ignore[call-overload]
+        raise SpecError(f"lower: {name} = {seed!r}; expected a whole number, at least 0.")
+    return int(seed)  # type: ignore[call-overload,no-any-return]
 
 
 def number_units(network: Network) -> dict[str, PopulationTable]:
@@ -137,7 +147,10 @@ def tabulate_synapses(
             f"{owner}: initial weights from {weights.min():g} to {weights.max():g} nA; expected between w_min = {rule.weight_dependence.w_min:g} and w_max = {rule.weight_dependence.w_max:g} nA."
         )
     if isinstance(delay, RandomDistribution):
-        steps = np.maximum(1, np.rint(delay.draw(n, generator(seed, projection.name, "delay")) / dt)).astype(np.int64)
+        drawn = delay.draw(n, generator(seed, projection.name, "delay"))
+        check_range("delay", drawn, f"{owner} (drawn from {delay})")
+        steps = np.maximum(1, np.rint(drawn / dt)).astype(np.int64)
+        check_longest(int(steps.max(initial=1)), dt, owner)
     else:
         distinct, inverse = np.unique(np.broadcast_to(np.asarray(delay, dtype=np.float64), (n,)), return_inverse=True)
         steps = np.array([steps_of(float(d), dt, "delay", owner, minimum=1) for d in distinct], dtype=np.int64)[inverse]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from neuromem.errors import SpecError
+from neuromem.errors import FileError, NeuromemError, SpecError
 from neuromem.ir.lower import Drive, lower
 from neuromem.ir.program import Program
 from neuromem.patterns import Pattern, pattern
@@ -23,30 +26,38 @@ class PlannedOperation:
     expected: dict[str, Pattern]
 
 
+def new_ideal(memory: MemoryModel) -> Ideal:
+    """Return an ideal memory that knows nothing yet; raise ``FileError``, with the line, when it cannot be made."""
+    with _ideal_errors(memory, "as it is made"):
+        return memory.ideal()
+
+
 def plan_operation(memory: MemoryModel, operation: Operation, ideal: Ideal) -> PlannedOperation:
     """Check one operation, let the ideal memory perform it, and return it with what is expected."""
     form = memory.form(operation)
     owner = f"{memory.name}, {operation}"
     patterns = {role: pattern(getattr(operation, role), memory.role(role).size, f"{owner}, {role}") for role in form.given}
     gap_name = form.name
-    if operation.kind == "store":
-        if ideal.holds(patterns["cue"]):
-            gap_name = "overwrite"
-        expected = ideal.store(patterns["cue"], patterns["content"])
-    elif operation.kind == "forget":
-        expected = ideal.forget(patterns["cue"])
-    else:
-        expected = ideal.recall(**patterns)
+    with _ideal_errors(memory, str(operation)):
+        if operation.kind == "store":
+            if ideal.holds(patterns["cue"]):
+                gap_name = "overwrite"
+            expected = ideal.store(patterns["cue"], patterns["content"])
+        elif operation.kind == "forget":
+            expected = ideal.forget(patterns["cue"])
+        else:
+            expected = ideal.recall(**patterns)
     return PlannedOperation(replace(operation, **patterns), form, gap_name, expected)  # type: ignore[arg-type]
 
 
 def plan(memory: MemoryModel, protocol: Protocol) -> tuple[PlannedOperation, ...]:
     """Check a protocol against a memory and return its operations with what an ideal memory answers.
 
-    Raises ``SpecError`` for patterns that do not fit, overlapping operations, and gaps below
-    the model's safe gap unless ``protocol.unsafe_gaps``.
+    Raises ``SpecError`` for patterns that do not fit, overlapping operations, gaps below
+    the model's safe gap unless ``protocol.unsafe_gaps``, and a protocol that ends before an
+    answer; ``FileError``, with the line, when the ideal memory raises.
     """
-    ideal = memory.ideal()
+    ideal = new_ideal(memory)
     planned = tuple(plan_operation(memory, operation, ideal) for operation in protocol.operations)
     for before, after in itertools.pairwise(planned):
         gap = after.operation.at - before.operation.at
@@ -60,7 +71,31 @@ def plan(memory: MemoryModel, protocol: Protocol) -> tuple[PlannedOperation, ...
             raise SpecError(
                 f"{owner}; expected at least {safe}, the safe gap of {memory.name} from {before.gap_name} to {after.gap_name} (unsafe gaps can be studied with --unsafe-gaps, or unsafe_gaps = true in the protocol)."
             )
+    for one in planned:
+        answered = one.operation.at + one.form.answer_at
+        if answered >= protocol.n_steps:
+            least = max(p.operation.at + p.form.answer_at for p in planned) + 1
+            raise SpecError(
+                f"Protocol {protocol.name!r}: n_steps = {protocol.n_steps}, but {one.operation} is answered at step {answered}; expected n_steps at least {least}."
+            )
     return planned
+
+
+@contextmanager
+def _ideal_errors(memory: MemoryModel, when: str) -> Iterator[None]:
+    """Name the line of an ideal memory, which may be the user's, that raises; neuromem's own errors stay as they are."""
+    try:
+        yield
+    except (NeuromemError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        said = f"{type(error).__name__}: {error} (in the ideal memory of {memory.name}, {when})."
+        frames = itertools.dropwhile(lambda frame: frame.filename == __file__, traceback.extract_tb(error.__traceback__))
+        theirs = next(frames, None)
+        if theirs is None:
+            raise SpecError(said) from error
+        line = [theirs.lineno, *(frame.lineno for frame in frames if frame.filename == theirs.filename)][-1]
+        raise FileError(f"{theirs.filename}:{line}: {said}") from error
 
 
 def events_of(memory: MemoryModel, planned: PlannedOperation) -> tuple[tuple[int, str, int], ...]:

@@ -11,12 +11,12 @@ from neuromem.errors import SpecError
 from neuromem.ir.operations import PlannedOperation, plan
 from neuromem.ir.program import Program
 from neuromem.ir.recording import Recording
-from neuromem.patterns import Pattern
+from neuromem.patterns import Pattern, patterns_text, units_text
 from neuromem.spec.memory import MemoryModel, OperationForm
 from neuromem.spec.protocol import Operation, Protocol
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """An operation, what a perfect memory would answer, and what this one answered.
 
@@ -24,6 +24,9 @@ class Outcome:
     holds the readout units that spiked exactly ``form.answer_at`` steps after the first input.
     ``latency``: steps from the first input to the first spike of these readouts that the
     operation can have caused (see ``decode``), None if there is none.
+
+    Printed, it reads ``recall content 3 -> cue 1 (WRONG, expected nothing)``, or, where the
+    answer is the echo of what was given, ``store cue 0; content 0 1 -> right``.
     """
 
     operation: Operation
@@ -32,6 +35,24 @@ class Outcome:
     answer: dict[str, Pattern]
     correct: bool
     latency: int | None
+
+    def __str__(self) -> str:
+        given = asked(self.operation)
+        if self.correct:
+            verdict = "right" if self.answer == given else f"{patterns_text(self.answer)} (right)"
+        else:
+            one_role = len(self.expected) == 1  # the answer names it already
+            expected = units_text(*self.expected.values()) if one_role else patterns_text(self.expected)
+            verdict = f"{patterns_text(self.answer)} (WRONG, expected {expected})"
+        return f"{self.operation.kind} {patterns_text(given)} -> {verdict}"
+
+    def __repr__(self) -> str:
+        return f"<Outcome at step {self.operation.at}: {self}>"
+
+
+def asked(operation: Operation) -> dict[str, Pattern]:
+    """Return the patterns that the operation gives, by role."""
+    return {role: getattr(operation, role) for role in operation.given}
 
 
 Readouts = Mapping[str, tuple[int, int]]

@@ -11,7 +11,7 @@ from neuromem.spec.memory import MemoryModel
 from neuromem.spec.protocol import Protocol
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunResult:
     """A protocol that ran on a memory: what was recorded, and what each operation came to.
 
@@ -26,6 +26,14 @@ class RunResult:
     backend: str
     versions: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        recording, right = self.recording, sum(o.correct for o in self.outcomes)
+        until = "" if recording.complete else f", until step {recording.n_steps} of {recording.program.n_steps}"
+        return (
+            f"<RunResult: {self.memory.name}, protocol {self.protocol.name}, on {self.backend}: "
+            f"{right} of {len(self.outcomes)} right, {recording.unit.size} spikes{until}>"
+        )
 
 
 class InterruptedRun(KeyboardInterrupt):

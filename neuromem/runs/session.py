@@ -47,12 +47,16 @@ class Session:
                 f"{text}. It runs whole protocols: neuromem.run(memory, protocol, backend={backend.name!r}); other backends are interactive."
             ) from None
         self.memory = memory
+        self.backend = backend.name
         self.simulation: Simulation = backend.build(lower(memory.network, dt=memory.dt, n_steps=0, seed=seed))
         program = self.simulation.program
         self._ideal = memory.ideal()
         self._readouts = readouts(memory, program)
         self._first = {role.name: program.population(role.input.population).first + role.input.start for role in memory.roles}
         self._background = Background(memory, self.simulation, seed)
+
+    def __repr__(self) -> str:
+        return f"<Session: {self.memory.name} on {self.backend}, at step {self.simulation.step}>"
 
     def store(self, cue: PatternLike, content: PatternLike) -> Outcome:
         """Store ``content`` under ``cue``; the answer is the echo of both. Patterns as ``neuromem.patterns.pattern`` takes them."""
@@ -63,11 +67,19 @@ class Session:
         return self._perform("recall", cue, content)
 
     def forget(self, cue: PatternLike) -> Outcome:
-        """Forget ``cue``; the answer is its echo."""
+        """Forget ``cue``; the answer is its echo.
+
+        ``ca3-cam`` erases only the way from cue to content, as in the paper: a recall by content
+        still finds the cue, and counts as wrong, for the ideal memory has forgotten both ways.
+        """
         return self._perform("forget", cue, None)
 
     def weights(self, projection: str) -> np.ndarray:
-        """Return the weights of a projection as they are stored now, shape (n_synapses,), in nA."""
+        """Return the weights of a projection as they are stored now, shape (n_synapses,), in nA.
+
+        With the deferred discipline, the spikes that arrived since the sending cell's last spike are
+        not yet in the weight: after one ``store``, the plastic weights of ``ca3-cam`` still read 0.
+        """
         names = [p.name for p in self.simulation.program.projections]
         if projection not in names:
             raise SpecError(f"{self.memory.name}: no projection {projection!r}; it has {listing(names)}{nearest(projection, names)}.")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import math
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from neuromem.errors import StoreError, listing
+from neuromem.errors import SpecError, StoreError, listing
 from neuromem.ir.recording import Recording
 from neuromem.runs.provenance import REQUIRED, SCHEMA, provenance
 from neuromem.runs.result import RunResult
@@ -24,6 +26,9 @@ from neuromem.spec.protocol import Kind
 # An array up to this many numbers is one file: a small run is a handful of them, and a
 # part of a long one can still be read alone (8 MiB of doubles).
 CHUNK = 1 << 20
+
+SWAP = 0.2
+"""Seconds after which a program that is replacing a run has long made the second of its two moves."""
 
 Arrays = dict[str, tuple[tuple[str, ...], np.ndarray]]
 """Array name -> (dimension names, values)."""
@@ -77,22 +82,26 @@ def save_run(path: str | Path, result: RunResult, force: bool = False) -> Path:
 
     It is written to ``<path>.partial`` first and renamed when it is whole; ``<path>.partial`` is
     removed when writing fails. Whatever exists at ``path`` is left alone; with ``force``, an
-    older run there is replaced once the new one is whole. Raises ``StoreError``.
+    older run there is replaced once the new one is whole. Raises ``StoreError``, and ``SpecError``
+    when ``result`` is not what ``neuromem.run`` returns.
     """
+    if not isinstance(result, RunResult):
+        raise SpecError(f"save_run: {type(result).__name__}; expected what neuromem.run returns: neuromem.save_run(path, result).")
     path = Path(path)
-    staging = path.parent / f"{path.name}.partial"
+    staging = staging_of(path)
+    fresh, replaced = staging / "run", staging / "replaced"
+    check_staging(path)
     _refuse_existing(path, force)
     _make_staging(path, staging)
     try:
         _refuse_existing(path, force)  # nobody else writes it from here on
-        fresh, replaced = staging / "run", staging / "replaced"
         _write(fresh, result)
         try:
             if path.exists():
                 path.rename(replaced)
             fresh.rename(path)
         except BaseException:  # Ctrl-C too: the older run must not go with the staging folder
-            if replaced.exists() and not path.exists():
+            if _is_only_copy(replaced, path):
                 replaced.rename(path)
             raise
     except StoreError:
@@ -100,8 +109,50 @@ def save_run(path: str | Path, result: RunResult, force: bool = False) -> Path:
     except OSError as error:
         raise _write_error(path, error) from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if not _is_only_copy(replaced, path):
+            shutil.rmtree(staging, ignore_errors=True)
     return path
+
+
+def staging_of(path: Path) -> Path:
+    """Return the folder in which a run is written before it gets its name."""
+    return path.parent / f"{path.name}.partial"
+
+
+def check_staging(path: Path) -> None:
+    """Raise ``StoreError`` when another program writes this run, or one was killed while it did.
+
+    A run that was moved away to be replaced, by a program that was killed just then, is put back first.
+    """
+    staging = staging_of(path)
+    if not os.path.lexists(staging):
+        return
+    if _is_only_copy(staging / "replaced", path):
+        time.sleep(SWAP)
+        if _is_only_copy(staging / "replaced", path):
+            raise _put_back(path, staging)
+    raise StoreError(f"{path}: {staging} exists: another program is writing this run, or one was killed; if none is, delete that folder.")
+
+
+def _is_only_copy(replaced: Path, path: Path) -> bool:
+    return os.path.lexists(replaced) and not os.path.lexists(path)
+
+
+def _put_back(path: Path, staging: Path) -> StoreError:
+    """Undo a replacement that was cut off between its two moves; both runs are whole then, and both are kept."""
+    newer = next(name for i in itertools.count(1) if not os.path.lexists(name := path.with_name(f"{path.name}.new{i}")))
+    try:
+        (staging / "replaced").rename(path)
+        (staging / "run").rename(newer)
+        staging.rmdir()
+    except OSError as error:
+        return StoreError(
+            f"{path}: a program was killed while it replaced this run, and it cannot be put back ({os.strerror(error.errno or 0)}); "
+            f"both runs are kept: look for them in {staging}, and move them out."
+        )
+    return StoreError(
+        f"{path}: a program was killed while it replaced this run; the older run is back, and the newer one is {newer}. Nothing else was done: try again."
+    )
 
 
 def open_run(path: str | Path) -> StoredRun:
@@ -137,9 +188,8 @@ def _make_staging(path: Path, staging: Path) -> None:
     try:
         staging.mkdir()
     except FileExistsError:
-        raise StoreError(
-            f"{path}: {staging} exists: another program is writing this run, or one was killed; if none is, delete that folder."
-        ) from None
+        check_staging(path)
+        raise StoreError(f"{path}: another program has just written this run; choose another name, or try again.") from None
     except OSError as error:
         raise _write_error(path, error) from error
 
@@ -240,6 +290,9 @@ def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _read_attributes(path: Path) -> dict[str, Any]:
     """Return the root attributes of a stored run, from its ``zarr.json`` alone."""
+    if _is_only_copy(staging_of(path) / "replaced", path):
+        replaced = staging_of(path) / "replaced"
+        raise StoreError(f"{path}: does not exist; a program was killed while it replaced this run. Put it back with: mv {replaced} {path}")
     if not path.exists():
         raise StoreError(f"{path}: does not exist; expected the folder of a run, as neuromem run --out writes it.")
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from neuromem.errors import SpecError, nearest
 from neuromem.quantities import check_range
 from neuromem.spec.distributions import Quantity, RandomDistribution, quantity
-from neuromem.spec.value import Value
+from neuromem.spec.value import Value, named
 
 Integrator = Literal["exact", "spinnaker"]
 
@@ -30,6 +30,7 @@ class Cell(Value):
                 check_range(name, value, owner)
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class IFCurrExp(Cell):
     """Leaky integrate-and-fire cell with exponentially decaying synaptic currents (PyNN IF_curr_exp).
@@ -86,11 +87,13 @@ class IFCurrExp(Cell):
             )
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class SpikeSourceArray(Cell):
     """Units that spike when a ``Stimulus`` or an operation tells them to, and only then."""
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class SpikeSourcePoisson(Cell):
     """Independent Poisson spike trains on the grid.

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from neuromem.errors import SpecError
-from neuromem.spec.value import Value, frozen_array
+from neuromem.quantities import is_number, is_whole
+from neuromem.spec.value import Value, frozen_array, named
 
 Pairs = tuple[np.ndarray, np.ndarray]
 
@@ -30,6 +31,10 @@ class Connector(Value):
         """
         raise NotImplementedError
 
+    def estimate(self, n_pre: int, n_post: int) -> int:
+        """Return about how many pairs there will be, without listing them; 0 where the units or a given list bound it."""
+        return 0
+
 
 def _drop_self(pre: np.ndarray, post: np.ndarray, same: int | None, allow: bool) -> Pairs:
     if allow or same is None:
@@ -39,15 +44,16 @@ def _drop_self(pre: np.ndarray, post: np.ndarray, same: int | None, allow: bool)
 
 
 def _check_probability(value: float, owner: str) -> None:
-    if not 0.0 <= value <= 1.0:
+    if not is_number(value) or not 0.0 <= value <= 1.0:
         raise SpecError(f"{owner}: p_connect = {value!r}; expected a probability from 0 to 1.")
 
 
 def _check_count(value: int, owner: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+    if not is_whole(value) or value < 0:
         raise SpecError(f"{owner}: n = {value!r}; expected a whole number of synapses, at least 0.")
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class OneToOneConnector(Connector):
     """Unit i of pre to unit i of post; the sizes must be equal."""
@@ -61,11 +67,16 @@ class OneToOneConnector(Connector):
         return np.arange(n_pre), np.arange(n_pre)
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class AllToAllConnector(Connector):
     """Every unit of pre to every unit of post."""
 
     allow_self_connections: bool = True
+
+    def estimate(self, n_pre: int, n_post: int) -> int:
+        """See ``Connector.estimate``."""
+        return n_pre * n_post
 
     def pairs(self, n_pre: int, n_post: int, same: int | None, rng: np.random.Generator, owner: str) -> Pairs:
         """See ``Connector.pairs``."""
@@ -73,6 +84,7 @@ class AllToAllConnector(Connector):
         return _drop_self(pre, post, same, self.allow_self_connections)
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class FixedProbabilityConnector(Connector):
     """Each pair independently with probability ``p_connect``."""
@@ -83,6 +95,10 @@ class FixedProbabilityConnector(Connector):
     def __post_init__(self) -> None:
         _check_probability(self.p_connect, "FixedProbabilityConnector")
 
+    def estimate(self, n_pre: int, n_post: int) -> int:
+        """See ``Connector.estimate``."""
+        return int(n_pre * n_post * self.p_connect)
+
     def pairs(self, n_pre: int, n_post: int, same: int | None, rng: np.random.Generator, owner: str) -> Pairs:
         """See ``Connector.pairs``."""
         counts = rng.binomial(n_post, self.p_connect, n_pre)
@@ -91,6 +107,7 @@ class FixedProbabilityConnector(Connector):
         return _drop_self(pre, np.concatenate(post).astype(np.int64), same, self.allow_self_connections)
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class FixedNumberPreConnector(Connector):
     """Each post unit receives from exactly ``n`` distinct pre units."""
@@ -101,6 +118,10 @@ class FixedNumberPreConnector(Connector):
     def __post_init__(self) -> None:
         _check_count(self.n, "FixedNumberPreConnector")
 
+    def estimate(self, n_pre: int, n_post: int) -> int:
+        """See ``Connector.estimate``."""
+        return int(self.n) * n_post
+
     def pairs(self, n_pre: int, n_post: int, same: int | None, rng: np.random.Generator, owner: str) -> Pairs:
         """See ``Connector.pairs``."""
         self_of = None if same is None else -same
@@ -108,6 +129,7 @@ class FixedNumberPreConnector(Connector):
         return _by_pre(pre.ravel(), np.repeat(np.arange(n_post), self.n))
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class FixedNumberPostConnector(Connector):
     """Each pre unit sends to exactly ``n`` distinct post units."""
@@ -117,6 +139,10 @@ class FixedNumberPostConnector(Connector):
 
     def __post_init__(self) -> None:
         _check_count(self.n, "FixedNumberPostConnector")
+
+    def estimate(self, n_pre: int, n_post: int) -> int:
+        """See ``Connector.estimate``."""
+        return n_pre * int(self.n)
 
     def pairs(self, n_pre: int, n_post: int, same: int | None, rng: np.random.Generator, owner: str) -> Pairs:
         """See ``Connector.pairs``."""
@@ -146,6 +172,7 @@ def _by_pre(pre: np.ndarray, post: np.ndarray) -> Pairs:
     return pre[order], post[order]
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class FixedTotalNumberConnector(Connector):
     """``n`` synapses, each between a pre and a post unit drawn uniformly; a pair may occur twice."""
@@ -155,6 +182,10 @@ class FixedTotalNumberConnector(Connector):
 
     def __post_init__(self) -> None:
         _check_count(self.n, "FixedTotalNumberConnector")
+
+    def estimate(self, n_pre: int, n_post: int) -> int:
+        """See ``Connector.estimate``."""
+        return int(self.n)
 
     def pairs(self, n_pre: int, n_post: int, same: int | None, rng: np.random.Generator, owner: str) -> Pairs:
         """See ``Connector.pairs``."""
@@ -168,6 +199,7 @@ class FixedTotalNumberConnector(Connector):
         return _by_pre(pre, post)
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class ArrayConnector(Connector):
     """The pairs (i, j) at which the boolean matrix ``array`` of shape (n_pre, n_post) is True."""
@@ -190,6 +222,7 @@ class ArrayConnector(Connector):
         return pre, post
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class FromListConnector(Connector):
     """The synapses of a list, in its order; a pair may occur more than once.

@@ -8,9 +8,11 @@ from typing import Literal
 import numpy as np
 
 from neuromem.errors import SpecError
-from neuromem.spec.value import Value, frozen_array
+from neuromem.quantities import is_number
+from neuromem.spec.value import Value, frozen_array, named
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class RandomDistribution(Value):
     """One independent draw for each unit or synapse.
@@ -27,6 +29,9 @@ class RandomDistribution(Value):
     def __post_init__(self) -> None:
         if self.distribution not in ("uniform", "normal", "uniform_int"):
             raise SpecError(f"RandomDistribution: {self.distribution!r}; expected 'uniform', 'normal' or 'uniform_int'.")
+        for name, value in (("a", self.a), ("b", self.b)):
+            if not is_number(value) or not np.isfinite(value):
+                raise SpecError(f"RandomDistribution({self.distribution!r}): {name} = {value!r}; expected a finite number.")
         bad = self.b < 0 if self.distribution == "normal" else self.b < self.a
         if bad:
             raise SpecError(

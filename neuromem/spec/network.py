@@ -12,12 +12,13 @@ from neuromem.spec.connectors import Connector
 from neuromem.spec.plasticity import STDP
 from neuromem.spec.population import Population, View
 from neuromem.spec.synapses import StaticSynapse
-from neuromem.spec.value import Value, frozen_array
+from neuromem.spec.value import Value, frozen_array, named
 
 Receptor = Literal["excitatory", "inhibitory"]
 Variable = Literal["spikes", "v", "isyn_exc", "isyn_inh"]
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class Projection(Value):
     """Synapses from ``pre`` to ``post`` (population names or views) on one receptor.
@@ -58,6 +59,7 @@ def _end(end: str | View) -> str:
     return end if isinstance(end, str) else f"{end.population}[{end.start}:{end.stop}]"
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class Stimulus(Value):
     """Spikes of a ``SpikeSourceArray``: unit ``units[k]`` spikes at ``times[k]`` (ms, whole steps)."""
@@ -78,6 +80,7 @@ class Stimulus(Value):
         object.__setattr__(self, "times", frozen_array(times))
 
 
+@named
 @dataclass(frozen=True)
 class Probe:
     """Record ``variable`` of all units of a population: its spikes, or its state at the end of every step."""
@@ -90,6 +93,7 @@ class Probe:
             raise SpecError(f"Probe of {self.population!r}: variable = {self.variable!r}; expected one of {', '.join(get_args(Variable))}.")
 
 
+@named
 @dataclass(frozen=True)
 class Network:
     """Everything that is simulated; equal by value. ``neuromem.check`` tells what is wrong with one."""

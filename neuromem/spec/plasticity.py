@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from neuromem.errors import SpecError, nearest
-from neuromem.quantities import check_range
-from neuromem.spec.value import Value
+from neuromem.quantities import check_number
+from neuromem.spec.value import Value, named
 
 Discipline = Literal["immediate", "deferred"]
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class SpikePairRule(Value):
     """All-to-all pair rule: time constants ``tau_plus`` and ``tau_minus`` (ms), amplitudes ``A_plus`` and ``A_minus``.
@@ -43,7 +44,7 @@ class SpikePairRule(Value):
 
     def __post_init__(self) -> None:
         for name in ("tau_plus", "tau_minus", "A_plus", "A_minus"):
-            check_range(name, getattr(self, name), "SpikePairRule")
+            check_number(name, getattr(self, name), "SpikePairRule")
 
 
 class WeightDependence(Value):
@@ -54,12 +55,13 @@ class WeightDependence(Value):
 
     def _check(self) -> None:
         owner = type(self).__name__
-        check_range("w_min", self.w_min, owner)
-        check_range("w_max", self.w_max, owner)
+        check_number("w_min", self.w_min, owner)
+        check_number("w_max", self.w_max, owner)
         if self.w_min > self.w_max:
             raise SpecError(f"{owner}: w_min = {self.w_min:g} nA, w_max = {self.w_max:g} nA; expected w_min <= w_max.")
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class AdditiveWeightDependence(WeightDependence):
     """``potentiation(w) = A_plus`` and ``depression(w) = A_minus``, in nA."""
@@ -71,6 +73,7 @@ class AdditiveWeightDependence(WeightDependence):
         self._check()
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class MultiplicativeWeightDependence(WeightDependence):
     """``potentiation(w) = A_plus (w_max - w)`` and ``depression(w) = A_minus (w - w_min)``."""
@@ -82,6 +85,7 @@ class MultiplicativeWeightDependence(WeightDependence):
         self._check()
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class STDP(Value):
     """A plasticity rule: ``timing`` x ``weight_dependence``, with its update ``discipline``.

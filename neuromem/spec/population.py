@@ -11,9 +11,10 @@ from neuromem.errors import SpecError, listing, nearest
 from neuromem.quantities import check_range
 from neuromem.spec.cells import Cell
 from neuromem.spec.distributions import Quantity, RandomDistribution, quantity
-from neuromem.spec.value import Value
+from neuromem.spec.value import Value, named
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class Population(Value):
     """``size`` cells of one type under one name.
@@ -64,6 +65,7 @@ class Population(Value):
         return View(self.name, start, stop)
 
 
+@named
 @dataclass(frozen=True)
 class View:
     """The units ``start <= unit < stop`` of the population named ``population``."""

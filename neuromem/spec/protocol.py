@@ -8,10 +8,13 @@ from typing import Literal, get_args
 
 from neuromem.errors import SpecError
 from neuromem.patterns import Pattern
+from neuromem.quantities import is_whole
+from neuromem.spec.value import named
 
 Kind = Literal["store", "recall", "forget"]
 
 
+@named
 @dataclass(frozen=True)
 class Operation:
     """One operation, whose first input step is ``at``.
@@ -54,6 +57,7 @@ def forget(at: int, cue: Pattern) -> Operation:
     return Operation("forget", at, cue)
 
 
+@named
 @dataclass(frozen=True)
 class Protocol:
     """Operations in the order of time, and the number of steps to run.
@@ -67,6 +71,18 @@ class Protocol:
     unsafe_gaps: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.operations, list | tuple):
+            raise SpecError(
+                f"Protocol {self.name!r}: operations = {self.operations!r}; expected a tuple of operations, such as (recall(0, cue=(1,)),)."
+            )
+        object.__setattr__(self, "operations", tuple(self.operations))
+        for i, operation in enumerate(self.operations):
+            if not isinstance(operation, Operation):
+                raise SpecError(
+                    f"Protocol {self.name!r}: operation {i} is {operation!r}; expected an Operation, such as recall(0, cue=(1,))."
+                )
+        if not is_whole(self.n_steps) or self.n_steps < 0:
+            raise SpecError(f"Protocol {self.name!r}: n_steps = {self.n_steps!r}; expected a whole number of steps, at least 0.")
         for before, after in zip(self.operations, self.operations[1:], strict=False):
             if after.at <= before.at:
                 raise SpecError(

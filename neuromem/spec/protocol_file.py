@@ -17,7 +17,7 @@
     cue = 0                    # a unit number, or a list of them
     content = [0, 1, 8, 9]
 
-Every error is a ``FileError`` that begins ``path:line: key``.
+No step may be above 1,000,000,000. Every error is a ``FileError`` that begins ``path:line: key``.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from neuromem.spec.protocol import Operation, Protocol
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+MOST_STEPS = 1_000_000_000
 
 Key = tuple[str | int, ...]
 """Where a value stands: ``("name",)``, ``("parameters", "n_cues")``, ``("operation", 0, "cue")``."""
@@ -67,7 +69,13 @@ class ProtocolFile:
         Without ``n_steps`` it lasts until all that the last operation causes has come out.
         """
         operations = tuple(self._checked(memory, index, operation) for index, operation in enumerate(self.operations))
+        answered = [operation.at + memory.form(operation).answer_at for operation in operations]
         n_steps = self.n_steps
+        if n_steps is not None and n_steps <= max(answered):
+            late = next(index for index, step in enumerate(answered) if step >= n_steps)
+            raise FileError(
+                f"{self.where('n_steps')} = {n_steps}; operation {late + 1} is answered at step {answered[late]}; expected n_steps at least {max(answered) + 1}."
+            )
         if n_steps is None:
             n_steps = operations[-1].at + settling_steps(memory, memory.form(operations[-1]))
         return Protocol(self.name, operations, n_steps, self.unsafe_gaps)
@@ -89,7 +97,7 @@ class ProtocolFile:
 def settling_steps(memory: MemoryModel, form: OperationForm) -> int:
     """Return after how many steps any other operation may follow ``form``, on a cue in use or not."""
     names = {form.name, "overwrite"} if form.kind == "store" else {form.name}
-    return max([form.n_steps, *(gap for (before, _), gap in memory.gaps.items() if before in names)])
+    return max([form.n_steps, form.answer_at + 1, *(gap for (before, _), gap in memory.gaps.items() if before in names)])
 
 
 def load_protocol(path: str | Path, text: str | None = None) -> ProtocolFile:
@@ -101,6 +109,10 @@ def load_protocol(path: str | Path, text: str | None = None) -> ProtocolFile:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _not_toml(name, text, str(error)) from None
+    except ValueError as error:  # Python refuses to read numbers of thousands of digits
+        raise FileError(f"{name}: not valid TOML: {error}.") from None
+    except RecursionError:
+        raise FileError(f"{name}: lists or tables stand too deep in each other; expected a protocol, whose lists hold numbers.") from None
     lines = dict(key_lines(text))
     values = _validated(name, tables, lines)
     return ProtocolFile(
@@ -116,7 +128,7 @@ def load_protocol(path: str | Path, text: str | None = None) -> ProtocolFile:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")  # some editors begin a file with a mark
     except FileNotFoundError:
         raise FileError(f"{path}: no such file; expected a protocol as a TOML file.") from None
     except UnicodeDecodeError as error:
@@ -213,8 +225,8 @@ def _validated(path: str, tables: dict[str, Any], lines: Mapping[Key, int]) -> d
 
     from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-    step = Annotated[int, Field(ge=0)]
-    count = Annotated[int, Field(ge=1)]
+    step = Annotated[int, Field(ge=0, le=MOST_STEPS)]
+    count = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 
     class OperationTable(BaseModel):
         model_config = ConfigDict(extra="forbid", strict=True)
@@ -254,6 +266,8 @@ def _complaint(key: Key, error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f": missing; expected {_EXPECTED[name]}."
     given = error["input"]
+    if error["type"] == "less_than_equal":
+        return f" = {_toml(given)}; expected at most {MOST_STEPS:,}."
     hint = nearest(given, ("store", "recall", "forget")) if name == "kind" and isinstance(given, str) else ""
     return f" = {_toml(given)}; expected {_EXPECTED[name]}{hint}."
 
@@ -281,6 +295,10 @@ def _operations(path: str, values: Mapping[str, Any], lines: Mapping[Key, int]) 
         if gap is None and "at" not in table:
             raise FileError(f"{_where(path, lines, here)}: missing; expected a step in every operation, or a top-level gap.")
         at = table["at"] if gap is None else (1 if start is None else start) + gap * index
+        if at > MOST_STEPS:
+            raise FileError(
+                f"{_where(path, lines, ('gap',))} = {gap}; operation {index + 1} is at step {at}; expected at most {MOST_STEPS:,}."
+            )
         if operations and at <= operations[-1].at:
             raise FileError(
                 f"{_where(path, lines, here)} = {at}; operation {index} is at step {operations[-1].at}; expected operations in the order of time, one at a step."

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 from neuromem.quantities import check_range
 from neuromem.spec.distributions import Quantity, RandomDistribution, quantity
-from neuromem.spec.value import Value
+from neuromem.spec.value import Value, named
 
 
+@named
 @dataclass(frozen=True, eq=False, repr=False)
 class StaticSynapse(Value):
     """Weight (nA, not negative: the receptor gives the sign) and delay (ms, whole steps, at least one).
 
     Each is a number, one number for each synapse in the connector's order, or a
-    ``RandomDistribution``; delays drawn from a distribution are rounded to the nearest step
-    and are at least one step.
+    ``RandomDistribution``; delays drawn from a distribution must be above 0, and are rounded
+    to the nearest step, but never to less than one step.
     """
 
     weight: Quantity = 0.0

@@ -10,7 +10,7 @@ import numpy as np
 from neuromem.backends.base import Backend, Checkpoint, Simulation
 from neuromem.errors import SpecError, UnsupportedError, listing, nearest
 from neuromem.ir.lower import Drive, draw_schedule, lower, number_units, source_schedule
-from neuromem.ir.operations import PlannedOperation, plan_operation
+from neuromem.ir.operations import PlannedOperation, new_ideal, plan_operation
 from neuromem.ir.program import Schedule
 from neuromem.ir.sources import BLOCK, draw_poisson
 from neuromem.patterns import PatternLike, pattern
@@ -50,7 +50,7 @@ class Session:
         self.backend = backend.name
         self.simulation: Simulation = backend.build(lower(memory.network, dt=memory.dt, n_steps=0, seed=seed))
         program = self.simulation.program
-        self._ideal = memory.ideal()
+        self._ideal = new_ideal(memory)
         self._readouts = readouts(memory, program)
         self._first = {role.name: program.population(role.input.population).first + role.input.start for role in memory.roles}
         self._background = Background(memory, self.simulation, seed)

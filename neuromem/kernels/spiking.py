@@ -481,6 +481,7 @@ def advance(cells, static, plastic, state, drive, out, n_sources, t_start, shift
         scale_exc, scale_inh, decay_exc, decay_inh = cells.scale_exc[row], cells.scale_inh[row], cells.decay_exc[row], cells.decay_inh[row]
         b_first, b_last = g * lanes, (g + 1) * lanes
         s = out.done[b_first]
+        quiet = 0  # steps since a spike in the group, as far as this call knows
         while s < n_steps and _room_left(out, b_first, b_last, n_units):
             t = t_start + s
             slot = t % n_past
@@ -520,6 +521,13 @@ def advance(cells, static, plastic, state, drive, out, n_sources, t_start, shift
                                 state.n_fired[b, slot] += 1
                                 v[place] = v_reset[i]
                                 until[place] = t + refractory[i]
+            busy = 0
+            for b in range(b_first, b_last):
+                busy += state.n_fired[b, slot]
+            quiet = 0 if busy > 0 else quiet + 1
+            if quiet >= n_past and out.probe.shape[0] == 0:  # no spike now, and none on its way to a plastic synapse
+                s += 1
+                continue
             for b in range(b_first, b_last):
                 recent = 0  # spikes of the steps whose arrivals learning may see
                 for k in range(n_past):

@@ -72,8 +72,9 @@ class CpuSimulation(Simulation):
                 width += probe.size
         self.probe = np.array(rows_of_probes, np.int64).reshape(-1, 4)
         self.width = width
-        self._out_step = np.empty((self.groups * self.lanes, program.n_units + SPIKE_BUFFER), np.int32)
-        self._out_unit = np.empty(self._out_step.shape, np.int32)
+        # written here once, so that the memory is there before the first step
+        self._out_step = np.full((self.groups * self.lanes, program.n_units + SPIKE_BUFFER), 0, np.int32)
+        self._out_unit = self._out_step.copy()
         with held_interrupts():  # no group at all: this compiles, or loads what was compiled, and runs nothing
             k.advance(*self._arguments(*self._call_arrays(EMPTY)), 0, 0)
         self.recorded_spikes: list[SpikePart] = []

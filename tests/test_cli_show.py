@@ -21,11 +21,11 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """(path, title) of the networks that were drawn; the picture itself is the drawing's own test."""
+    """(suffix, title) of the networks that were drawn, each under a name of its own first; the picture itself is the drawing's own test."""
     found: list[tuple[str, str]] = []
 
     def draw(network: object, path: Path, title: str = "") -> None:
-        found.append((str(path), title))
+        found.append((path.suffix, title))
         path.write_text("picture")
 
     monkeypatch.setattr("neuromem.analysis.drawing.draw_network", draw)
@@ -54,7 +54,8 @@ def test_parameters_program_and_drawing(drawn: list[tuple[str, str]]) -> None:
     program = lower_memory(ca3_cam(2, 3, 15), stress(2, 3))
     assert (said.status, said.err) == (0, "")
     assert said.out == f"{HEADING}{program}drawing: ca3-cam-network.png\n"
-    assert drawn == [("ca3-cam-network.png", "Spiking content-addressable memory of hippocampal CA3")]
+    assert Path("ca3-cam-network.png").read_text() == "picture"
+    assert drawn == [(".png", "Spiking content-addressable memory of hippocampal CA3")]
 
 
 def test_the_default_drawing_is_replaced_only_with_force(drawn: list[tuple[str, str]]) -> None:
@@ -68,7 +69,8 @@ def test_the_default_drawing_is_replaced_only_with_force(drawn: list[tuple[str, 
     assert Path("ca3-cam-network.png").read_text() == "mine"
     assert say("show", "ca3-cam", "--force").out.endswith("drawing: ca3-cam-network.png\n")
     assert say("show", "ca3-cam", "--drawing", "other.pdf").status == 0
-    assert [path for path, _ in drawn] == ["ca3-cam-network.png", "other.pdf"]
+    assert [suffix for suffix, _ in drawn] == [".png", ".pdf"]
+    assert Path("ca3-cam-network.png").read_text() == Path("other.pdf").read_text() == "picture"
 
 
 def test_nothing_is_drawn_if_nothing_is_asked_for(drawn: list[tuple[str, str]]) -> None:
@@ -123,3 +125,15 @@ def test_every_experiment_says_what_it_is() -> None:
     found = dict(experiments())
     assert "ca3_safe_gaps" in found
     assert all(text.endswith((".", "?")) for text in found.values()), found
+
+
+def test_a_drawing_never_replaces_what_appeared_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(network: object, path: Path, title: str = "") -> None:
+        Path("net.png").write_text("precious")
+        path.write_text("picture")
+
+    monkeypatch.setattr("neuromem.analysis.drawing.draw_network", draw)
+    said = say("show", "ca3-cam", "--drawing", "net.png")
+    assert said.status == 1
+    assert said.err.startswith("error: net.png: ")
+    assert Path("net.png").read_text() == "precious"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from neuromem.cli import options
-from neuromem.cli.outputs import check_picture
+from neuromem.cli.outputs import check_picture, whole_file
 from neuromem.cli.request import engine, read_request
 
 ENGINES = "reference,cpu,brian2:numpy,brian2:cython,brian2:cpp_standalone"
@@ -49,6 +49,7 @@ def compare(
     )
     print(report.table())
     if figure is not None:
-        draw_agreement(report, figure)
+        with whole_file(figure, force) as part:
+            draw_agreement(report, part)
     if not report.agree or (backends is not None and not report.complete):
         raise typer.Exit(1)

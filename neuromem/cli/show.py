@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from neuromem.cli import options
-from neuromem.cli.outputs import check_picture
+from neuromem.cli.outputs import check_picture, whole_file
 from neuromem.cli.request import Request, default_picture, read_request
 from neuromem.cli.table import aligned
 from neuromem.errors import NeuromemError
@@ -46,7 +46,7 @@ def show(
     print(program, end="")
     sys.stdout.flush()
     if drawing is not None:
-        _draw(request, drawing)
+        _draw(request, drawing, force)
     elif not no_drawing:
         path = default_picture(request.memory.name, "network")
         try:
@@ -54,14 +54,15 @@ def show(
         except NeuromemError as error:
             print(f"no network is drawn: {error} (Or: --drawing other.png, or --no-drawing.)", file=sys.stderr)
             return
-        _draw(request, path)
+        _draw(request, path, force)
         print(f"drawing: {path}")
 
 
-def _draw(request: Request, path: Path) -> None:
+def _draw(request: Request, path: Path, force: bool) -> None:
     from neuromem.analysis.drawing import draw_network
 
-    draw_network(request.memory.network, path, title=request.memory.title or request.memory.name)
+    with whole_file(path, force) as part:
+        draw_network(request.memory.network, part, title=request.memory.title or request.memory.name)
 
 
 def heading(request: Request) -> str:

@@ -77,18 +77,22 @@ def table(title: str, results: dict[str, Any], per: float, unit: str, scale: flo
         print(f"  {name:28s} {spread.text(scale / per, unit)}{against}")
 
 
-def cam(rounds: int) -> None:
-    """The CAM at 5x10 with the stress protocol: one replica, then batches."""
-    program = lower_memory(ca3_cam(), stress(5, 10))
-    standalone = Standalone(program)
-    print(f"\nCAM 5x10: C++ standalone compiled in {standalone.compile_seconds:.1f} s")
-    contestants = {
+def all_engines(program: Program, standalone: Standalone) -> dict[str, Callable[[], float]]:
+    """Return our engine and all peers on a CAM."""
+    return {
         "cpu": fresh("cpu", program),
         "brian2 cython": fresh("brian2", program, codegen="cython"),
         "brian2 cpp_standalone": standalone,
         "nest (exact integrator)": nest_peer(program),
     }
-    table("CAM 5x10, stress protocol, per step", interleaved(contestants, rounds), program.n_steps, "us", 1e6)
+
+
+def cam(rounds: int) -> None:
+    """The CAM at 5x10 with the stress protocol: one replica, then batches."""
+    program = lower_memory(ca3_cam(), stress(5, 10))
+    standalone = Standalone(program)
+    print(f"\nCAM 5x10: C++ standalone compiled in {standalone.compile_seconds:.1f} s")
+    table("CAM 5x10, stress protocol, per step", interleaved(all_engines(program, standalone), rounds), program.n_steps, "us", 1e6)
     for batch in (256, 1024):
         many = stack([program] * batch)
         one, all_ = fresh("cpu", many, threads=1), fresh("cpu", many)
@@ -111,13 +115,7 @@ def large(rounds: int) -> None:
     program = lower_memory(ca3_cam(64, 32), stress(64, 32))
     standalone = Standalone(program)
     print(f"\nCAM 64x32: C++ standalone compiled in {standalone.compile_seconds:.1f} s")
-    contestants = {
-        "cpu": fresh("cpu", program),
-        "brian2 cython": fresh("brian2", program, codegen="cython"),
-        "brian2 cpp_standalone": standalone,
-        "nest (exact integrator)": nest_peer(program),
-    }
-    table("CAM 64x32, stress protocol, per step", interleaved(contestants, rounds), program.n_steps, "us", 1e6)
+    table("CAM 64x32, stress protocol, per step", interleaved(all_engines(program, standalone), rounds), program.n_steps, "us", 1e6)
 
 
 def recurrent_network(rounds: int) -> None:

@@ -57,7 +57,7 @@ def test_the_table_of_the_published_protocol(drawn: list[str]) -> None:
 @pytest.mark.parametrize("runs_on", [("reference",), ("cpu",), ("brian2", "--codegen", "numpy")], ids=lambda runs_on: runs_on[0])
 def test_spikes_are_those_recorded_on_the_board(runs_on: tuple[str, ...]) -> None:
     if runs_on[0] == "brian2":
-        pytest.importorskip("brian2")
+        pytest.importorskip("brian2", reason="brian2 is not installed; pip install 'neuromem[brian2]'")
     said = say("run", "ca3-cam", "--protocol", "functional", "--spikes", "out.csv", "--no-raster", "--backend", *runs_on)
     assert (said.status, said.err) == (0, "")
     assert Path("out.csv").read_bytes() == TRACE.read_bytes()

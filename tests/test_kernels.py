@@ -17,10 +17,10 @@ import pytest
 
 from neuromem.backends import load_backend
 from neuromem.backends.interrupts import held_interrupts
-from neuromem.errors import BackendMissingError, NeuromemError
+from neuromem.errors import BackendMissingError, NeuromemError, SpecError
 from neuromem.ir import Program, lower, lower_memory, stack
 from neuromem.kernels import compiled
-from neuromem.models.ca3_cam import ca3_cam, functional
+from neuromem.models.ca3_cam import ca3_cam, functional, stress
 from neuromem.spec import IFCurrExp, Network, Population, Probe
 
 
@@ -38,6 +38,26 @@ def test_every_program_runs_the_same_compiled_function() -> None:
         load_backend("cpu").build(program).run()
     # an array that is not C-contiguous or not writable would cost seconds of compiling, and a slower kernel
     assert len(spiking.advance.signatures) == 1
+
+
+def test_groups_that_fill_their_buffers_at_different_steps_lose_no_spike(monkeypatch: pytest.MonkeyPatch) -> None:
+    from neuromem.backends import cpu
+
+    monkeypatch.setattr(cpu, "SPIKE_BUFFER", 5)
+    busy = stress(5, 10)
+    quiet = replace(busy, operations=busy.operations[-1:])  # its group goes to the end while the other is still emptied
+    memory = ca3_cam()
+    simulation = load_backend("cpu").build(stack([lower_memory(memory, p) for p in (busy, quiet) for _ in range(8)]))
+    simulation.run()
+    whole = np.stack(simulation.spikes())
+    assert np.bincount(whole[0]).tolist() == [1828] * 8 + [whole[0].tolist().count(8)] * 8
+    for since in (1, 300, 830, 850):
+        assert np.array_equal(np.stack(simulation.spikes(since)), whole[:, whole[1] >= since])
+
+
+def test_threads_are_a_whole_number() -> None:
+    with pytest.raises(SpecError, match=r"^backend 'cpu': threads = 1\.5; expected a whole number, at least 1\.$"):
+        load_backend("cpu", threads=1.5)
 
 
 class BrokenCache:
@@ -162,7 +182,6 @@ def test_the_exact_gain_is_the_difference_of_two_exponentials(tau_m: float) -> N
 
 
 def test_a_batch_keeps_receptors_apart() -> None:
-    from neuromem.errors import SpecError
     from neuromem.spec import AllToAllConnector, Projection, StaticSynapse
 
     network = Network((Population("a", 1, IFCurrExp()),), (Projection("a", "a", AllToAllConnector(), StaticSynapse(1.0, 1.0), name="x"),))

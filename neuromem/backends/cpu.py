@@ -18,6 +18,7 @@ from neuromem.backends.layout import PlasticLayout, cell_arrays, choose_lanes, i
 from neuromem.errors import SpecError
 from neuromem.ir.program import Program, Schedule
 from neuromem.kernels import spiking as k
+from neuromem.quantities import is_whole
 
 VARIABLES = {"v": 0, "isyn_exc": 1, "isyn_inh": 2}
 
@@ -129,10 +130,11 @@ class CpuSimulation(Simulation):
     def spikes(self, since: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See ``Simulation.spikes``."""
         parts = []
-        for part in reversed(self.recorded_spikes):  # in the order of time, so old ones need no look
-            if part.last < since:
+        for part in reversed(self.recorded_spikes):
+            if part.last >= since:
+                parts.append(part.events())
+            elif self.program.batch == 1:  # its parts are in the order of time; groups of a batch stop where their buffers are full
                 break
-            parts.append(part.events())
         if not parts:
             empty = np.empty(0, np.int64)
             return empty, empty, empty
@@ -177,8 +179,8 @@ class CpuBackend(Backend):
     support = Support()
 
     def __init__(self, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise SpecError(f"backend 'cpu': threads = {threads}; expected at least 1.")
+        if threads is not None and not (is_whole(threads) and threads >= 1):
+            raise SpecError(f"backend 'cpu': threads = {threads!r}; expected a whole number, at least 1.")
         self.threads = threads or len(os.sched_getaffinity(0))
 
     def _build(self, program: Program) -> Simulation:

@@ -70,7 +70,7 @@ class PlasticLayout:
             g[k.PRE_FIRST], g[k.N_PRE], g[k.POST_FIRST], g[k.N_POST] = table.pre_first, table.n_pre, table.post_first, table.n_post
             g[k.N_DELAYS], g[k.DELAY_AT] = delays.size, sum(a.size for a in parts["delays"])
             g[k.ROW_AT], g[k.COLUMN_AT] = sum(a.size for a in parts["row"]), sum(a.size for a in parts["column"])
-            g[k.SYNAPSE_AT], g[k.PRE_AT], g[k.ARRIVAL_AT], g[k.PAST_AT] = first, n_pre, n_arrivals, n_past
+            g[k.PRE_AT], g[k.ARRIVAL_AT], g[k.PAST_AT] = n_pre, n_arrivals, n_past
             g[k.HISTORY], g[k.DEFERRED] = rule.post_history or 0, rule.discipline == "deferred"
             g[k.MULTIPLICATIVE] = isinstance(rule.weight_dependence, MultiplicativeWeightDependence)
             g[k.PLUS_AT], g[k.PLUS_SIZE] = sum(a.size for a in parts["decay"]), plus.size

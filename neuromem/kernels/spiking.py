@@ -91,10 +91,10 @@ class Plastic(NamedTuple):
 
 # Columns of Plastic.ints
 (
-    PRE_FIRST, N_PRE, POST_FIRST, N_POST, N_DELAYS, DELAY_AT, ROW_AT, COLUMN_AT, SYNAPSE_AT, PRE_AT, ARRIVAL_AT,
+    PRE_FIRST, N_PRE, POST_FIRST, N_POST, N_DELAYS, DELAY_AT, ROW_AT, COLUMN_AT, PRE_AT, ARRIVAL_AT,
     PAST_AT, HISTORY, DEFERRED, MULTIPLICATIVE, PLUS_AT, PLUS_SIZE, MINUS_AT, MINUS_SIZE,
-) = range(19)  # fmt: skip
-N_INTS = 19
+) = range(18)  # fmt: skip
+N_INTS = 18
 # Columns of Plastic.floats
 A_PLUS, A_MINUS, W_MIN, W_MAX = range(4)
 

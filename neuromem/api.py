@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 from neuromem import ir
 from neuromem.errors import SpecError, UnsupportedError
+from neuromem.ir.lower_matrix import lower_matrix_memory
+from neuromem.ir.matrix_checks import check_matrix_memory, has_spikes
+from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.ir.memory_checks import check_memory
+from neuromem.ir.memory_needed import memory_needed
 from neuromem.ir.program import Program
 from neuromem.ir.recording import Recording
 from neuromem.runs.outcomes import outcomes
@@ -24,6 +28,7 @@ from neuromem.spec.protocol_file import ProtocolFile
 
 if TYPE_CHECKING:
     from neuromem.backends.base import Progress, Simulation
+    from neuromem.runs.matrix_session import MatrixSession
     from neuromem.runs.session import Session
 
 __all__ = [
@@ -35,6 +40,7 @@ __all__ = [
     "load_model",
     "load_protocol",
     "lower",
+    "memory_needed",
     "open_run",
     "run",
     "save_run",
@@ -52,7 +58,7 @@ def check(definition: MemoryModel | Network, *, dt: float | None = None) -> Memo
     """
     if isinstance(definition, MemoryModel):
         _refuse("check", dt=dt)
-        return check_memory(definition)
+        return check_memory(definition) if has_spikes(definition.network) else check_matrix_memory(definition)
     if isinstance(definition, Network):
         return ir.check(definition, _needed("check", "dt", dt))
     raise SpecError(f"check: {type(definition).__name__}; expected a MemoryModel or a Network.")
@@ -60,6 +66,8 @@ def check(definition: MemoryModel | Network, *, dt: float | None = None) -> Memo
 
 @overload
 def lower(definition: MemoryModel, protocol: Protocol | ProtocolFile | str | Path, *, seed: int = 0) -> Program: ...
+@overload
+def lower(definition: MemoryModel, *, seed: int = 0) -> MatrixProgram: ...
 @overload
 def lower(definition: Network, *, dt: float, n_steps: int, seed: int = 0, input_seed: int | None = None) -> Program: ...
 def lower(
@@ -70,13 +78,17 @@ def lower(
     n_steps: int | None = None,
     seed: int = 0,
     input_seed: int | None = None,
-) -> Program:
-    """Return the Program of a memory with a protocol, or of a network for ``n_steps`` steps of ``dt`` ms.
+) -> Program | MatrixProgram:
+    """Return the Program of a memory with a protocol, of a memory without spikes, or of a network for ``n_steps`` steps of ``dt`` ms.
 
     ``print(program)`` shows it. A network's Poisson spikes are drawn from ``input_seed`` where it is given. Raises ``SpecError``.
     """
     if isinstance(definition, MemoryModel):
         _refuse("lower", dt=dt, n_steps=n_steps, input_seed=input_seed)
+        if not has_spikes(definition.network):
+            if protocol is not None:
+                raise SpecError(f"lower: a protocol with {definition.name}, which has no steps in time; expected lower(memory).")
+            return lower_matrix_memory(definition, seed)
         check_memory(definition)
         if protocol is None:
             raise SpecError("lower: protocol is missing; expected lower(memory, protocol).")
@@ -91,20 +103,25 @@ def lower(
 
 
 @overload
-def build(definition: MemoryModel, backend: str = "cpu", *, seed: int = 0, **options: Any) -> Session: ...
+def build(definition: MemoryModel, backend: str = "cpu", *, seed: int = 0, **options: Any) -> Any: ...  # Session or MatrixSession
 @overload
 def build(definition: Program, backend: str = "cpu", **options: Any) -> Simulation: ...
-def build(definition: MemoryModel | Program, backend: str = "cpu", *, seed: int | None = None, **options: Any) -> Session | Simulation:
-    """Return a ``Session`` (store, recall, forget one at a time) for a memory, or a ``Simulation`` for a Program.
+def build(
+    definition: MemoryModel | Program, backend: str = "cpu", *, seed: int | None = None, **options: Any
+) -> Session | MatrixSession | Simulation:
+    """Return a ``Session`` (store, recall, forget one at a time) for a spiking memory, a ``MatrixSession`` (batches of patterns) for
+    one without spikes, or a ``Simulation`` for a Program.
 
     ``options`` are the backend's, such as ``codegen`` of brian2. Raises ``UnsupportedError``
     for what the backend refuses, and ``BackendMissingError`` when it is not installed.
     """
     from neuromem.backends import load_backend
+    from neuromem.runs.matrix_session import MatrixSession
     from neuromem.runs.session import Session
 
     if isinstance(definition, MemoryModel):
-        return Session(check_memory(definition), load_backend(backend, **options), seed=seed or 0)
+        session = Session if has_spikes(definition.network) else MatrixSession
+        return session(check(definition), load_backend(backend, **options), seed=seed or 0)
     if isinstance(definition, Program):
         if seed is not None:
             raise SpecError(f"build: seed = {seed} with a Program, whose random numbers are drawn already; give the seed to lower.")

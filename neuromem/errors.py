@@ -30,8 +30,20 @@ class BackendMissingError(NeuromemError, ImportError):
     """A backend, or a tool that it needs, is not installed; the text says what to type."""
 
 
+class LimitError(NeuromemError, MemoryError):
+    """Something needs more of a resource than there is; the text names resource, need, maximum and what would reduce it."""
+
+
 class StoreError(NeuromemError, OSError):
     """A run cannot be written or read."""
+
+
+class NotConvergedWarning(UserWarning):
+    """Some cues still changed when the recall ended; which ones is in ``Recalled.converged``."""
+
+
+class OverloadWarning(UserWarning):
+    """More was stored than theory says the memory can recall."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -18,18 +18,19 @@ from typing import Any
 from neuromem.errors import FileError, NeuromemError, SpecError, listing, nearest
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.protocol import Protocol, ProtocolRecipe
+from neuromem.spec.trial import Trial
 
 
 @dataclass(frozen=True)
 class ModelEntry:
     """A model that can be built: its name, the function that builds it, and the protocols that come with it.
 
-    ``path`` is the user's file, or None for a model of neuromem.
+    Protocols of memories without spikes are trials. ``path`` is the user's file, or None for a model of neuromem.
     """
 
     name: str
     function: Callable[..., MemoryModel]
-    protocols: Mapping[str, ProtocolRecipe] = field(default_factory=dict)
+    protocols: Mapping[str, ProtocolRecipe | Trial] = field(default_factory=dict)
     path: Path | None = None
 
     @property
@@ -71,13 +72,23 @@ class ModelEntry:
             )
         return memory
 
-    def recipe(self, name: str) -> ProtocolRecipe:
-        """Return the recipe of a protocol that comes with the model; raise ``SpecError`` with the valid names otherwise."""
+    def found(self, name: str) -> ProtocolRecipe | Trial:
+        """Return a protocol that comes with the model, as its recipe or as a trial; raise ``SpecError`` with the valid names otherwise."""
         if name not in self.protocols:
             raise SpecError(
                 f"{self.name}: no protocol {name!r}; expected one of {listing(self.protocols) or '(it has none)'}, or a .toml file{nearest(name, self.protocols)}."
             )
         return self.protocols[name]
+
+    def recipe(self, name: str) -> ProtocolRecipe:
+        """Return the recipe of a protocol that comes with the model; raise ``SpecError`` for an unknown name, and for a trial."""
+        found = self.found(name)
+        if isinstance(found, Trial):
+            raise SpecError(
+                f"{self.name}: protocol {name!r} is a Trial, which has no operations in time; expected it with a memory without spikes "
+                f"(neuromem run {self.name}, or neuromem.runs.trial.run_trial)."
+            )
+        return found
 
     def protocol(self, name: str, parameters: Mapping[str, object]) -> Protocol:
         """Return a protocol that comes with the model, built with those parameters that its function takes.
@@ -114,7 +125,7 @@ def model_names() -> tuple[str, ...]:
 def find_model(name: str) -> ModelEntry:
     """Return the model called ``name``: one of neuromem's, or ``path/to/file.py:function``.
 
-    A file may have a module-level ``PROTOCOLS``, a dictionary name -> ``ProtocolRecipe``. Its
+    A file may have a module-level ``PROTOCOLS``, a dictionary name -> ``ProtocolRecipe`` or ``Trial``. Its
     folder is not put on the import path. Raises ``SpecError`` for an unknown name and
     ``FileError``, with the line, for a file that cannot be loaded.
     """
@@ -142,10 +153,10 @@ def find_model(name: str) -> ModelEntry:
         raise FileError(f"{path}: {function_name} is a {type(function).__name__}; expected a function that returns a MemoryModel.")
     protocols = getattr(module, "PROTOCOLS", {})
     if not isinstance(protocols, Mapping):
-        raise FileError(f"{path}: PROTOCOLS is a {type(protocols).__name__}; expected a dictionary of ProtocolRecipe by name.")
+        raise FileError(f"{path}: PROTOCOLS is a {type(protocols).__name__}; expected a dictionary of ProtocolRecipe or Trial by name.")
     for key, recipe in protocols.items():
-        if not isinstance(recipe, ProtocolRecipe):
-            raise FileError(f"{path}: PROTOCOLS[{key!r}] is a {type(recipe).__name__}; expected a ProtocolRecipe.")
+        if not isinstance(recipe, ProtocolRecipe | Trial):
+            raise FileError(f"{path}: PROTOCOLS[{key!r}] is a {type(recipe).__name__}; expected a ProtocolRecipe or a Trial.")
     return ModelEntry(name, function, protocols, path)
 
 

@@ -79,6 +79,14 @@ def is_whole(value: object) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
+def check_units(owner: str, n: object, groups: object = 1) -> None:
+    """Raise ``SpecError`` unless ``n`` is a number of units that can form ``groups`` equal groups (hypercolumns) of at least 2."""
+    if not is_whole(n) or int(n) < 2:  # type: ignore[call-overload]
+        raise SpecError(f"{owner}: n = {n!r}; expected a whole number of units, at least 2.")
+    if not is_whole(groups) or int(groups) < 1 or int(n) % int(groups) or int(n) // int(groups) < 2:  # type: ignore[call-overload]
+        raise SpecError(f"{owner}: hypercolumns = {groups!r} of {n} units; expected a number that divides {n} into groups of 2 or more.")
+
+
 def check_number(name: str, value: object, owner: str) -> None:
     """Raise ``SpecError`` when ``value`` is not one number in the range of the quantity ``name``."""
     if not is_number(value):

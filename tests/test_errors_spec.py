@@ -111,7 +111,7 @@ TEXTS: dict[str, str] = {
     "connector": ("Projection 'input>ca3': connector = <class 'neuromem.spec.connectors.AllToAllConnector'>; expected a Connector."),
     "synapse": ("Projection 'input>ca3': synapse = 6.0; expected a StaticSynapse."),
     "plasticity": (
-        "Projection 'input>ca3': plasticity = SpikePairRule(tau_plus=20.0, tau_minus=20.0, A_plus=0.01, A_minus=0.01); expected STDP(...) or None."
+        "Projection 'input>ca3': plasticity = SpikePairRule(tau_plus=20.0, tau_minus=20.0, A_plus=0.01, A_minus=0.01); expected a rule such as STDP(...) or Hebbian(), or None."
     ),
     "stimulus units": ("Stimulus of 'input': units of type float64; expected unit numbers, integers."),
     "stimulus shapes": ("Stimulus of 'input': units of shape (1,), times of shape (2,); expected two vectors of one length."),

@@ -19,13 +19,14 @@ MODELS = Path(neuromem.models.__file__).parent
 # Each layer may import those before it, and itself.
 LAYERS = (
     ("errors", "quantities"),
-    ("patterns",),
+    ("patterns", "cues"),
     ("spec",),
     ("kernels", "ir"),
     ("backends",),
     ("model_files", "runs"),
     ("api",),
     ("analysis",),
+    ("capacity",),
     ("cli", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

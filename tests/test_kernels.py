@@ -19,7 +19,7 @@ from neuromem.backends import load_backend
 from neuromem.backends.interrupts import held_interrupts
 from neuromem.errors import BackendMissingError, NeuromemError, SpecError
 from neuromem.ir import Program, lower, lower_memory, stack
-from neuromem.kernels import compiled
+from neuromem.kernels.cpu import compiled
 from neuromem.models.ca3_cam import ca3_cam, functional, stress
 from neuromem.spec import IFCurrExp, Network, Population, Probe
 
@@ -29,7 +29,7 @@ def lonely(tau_m: float = 20.0, **cell: Any) -> Program:
 
 
 def test_every_program_runs_the_same_compiled_function() -> None:
-    from neuromem.kernels import spiking
+    from neuromem.kernels.cpu import spiking
 
     published = lower_memory(ca3_cam(), functional(5, 10))
     limited = lower_memory(ca3_cam(post_history=15), functional(5, 10))

@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from neuromem.backends.matrix import MatrixSimulation
 from neuromem.errors import SpecError, UnsupportedError
+from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.ir.program import Program, Schedule
 from neuromem.ir.recording import Recording
 
@@ -38,7 +40,7 @@ class Support:
     """What a backend can do: everything but ``refused``, which maps a feature to the reason.
 
     Features: ``interactive`` (operations one at a time), ``save`` (save and restore in the
-    middle of a run), ``batch``, and those of programs, as ``features`` lists them.
+    middle of a run), ``batch``, ``matrix`` (memories without spikes), and those of programs, as ``features`` lists them.
     """
 
     refused: Mapping[str, Refusal] = field(default_factory=dict)
@@ -169,6 +171,14 @@ class Backend(ABC):
     @abstractmethod
     def _build(self, program: Program) -> Simulation:
         """Build without checks."""
+
+    def build_matrix(self, program: MatrixProgram) -> MatrixSimulation:
+        """Return a memory without spikes at work; raise ``UnsupportedError`` where the backend runs spikes only."""
+        self.support.require("matrix", self.name)
+        return MatrixSimulation(program, self.name, self.threads)
+
+    threads: int = 1
+    """How many threads share the work."""
 
     @abstractmethod
     def versions(self) -> dict[str, str]:

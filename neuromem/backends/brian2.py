@@ -324,8 +324,10 @@ class StandaloneSimulation(Simulation):
         SUPPORT_STANDALONE.require("save", "brian2:cpp_standalone")
 
 
+NO_MATRIX = {"matrix": Refusal("never", "Brian2 simulates spikes; a memory without spikes runs on backend 'cpu' or 'reference'")}
 SUPPORT_STANDALONE = Support(
-    {
+    NO_MATRIX
+    | {
         "interactive": Refusal("never", "a C++ standalone program runs as a whole; use codegen 'numpy' or 'cython', or backend 'cpu'"),
         "save": Refusal(
             "never", "a C++ standalone program cannot be stopped between two steps; use codegen 'numpy' or 'cython', or backend 'cpu'"
@@ -348,7 +350,7 @@ class Brian2Backend(Backend):
         if codegen != "numpy":
             _need_compiler(codegen)
         self.codegen: Codegen = codegen
-        self.support = SUPPORT_STANDALONE if codegen == "cpp_standalone" else Support()
+        self.support = SUPPORT_STANDALONE if codegen == "cpp_standalone" else Support(NO_MATRIX)
 
     def _build(self, program: Program) -> Simulation:
         return StandaloneSimulation(program) if self.codegen == "cpp_standalone" else RuntimeSimulation(program, self.codegen)

@@ -17,7 +17,7 @@ from neuromem.backends.interrupts import held_interrupts
 from neuromem.backends.layout import PlasticLayout, cell_arrays, choose_lanes, initial_state, static_arrays
 from neuromem.errors import SpecError
 from neuromem.ir.program import Program, Schedule
-from neuromem.kernels import spiking as k
+from neuromem.kernels.cpu import spiking as k
 from neuromem.quantities import is_whole
 
 VARIABLES = {"v": 0, "isyn_exc": 1, "isyn_inh": 2}
@@ -48,7 +48,7 @@ class SpikePart:
 
 
 class CpuSimulation(Simulation):
-    """A Program as kernel arrays; see ``neuromem.kernels.spiking`` for what they hold."""
+    """A Program as kernel arrays; see ``neuromem.kernels.cpu.spiking`` for what they hold."""
 
     backend: ClassVar[str] = "cpu"
 

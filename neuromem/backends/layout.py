@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuromem.ir.program import NEVER, Program, ProjectionTable, decay_table
-from neuromem.kernels import spiking as k
+from neuromem.kernels.cpu import spiking as k
 from neuromem.spec.plasticity import MultiplicativeWeightDependence
 
 

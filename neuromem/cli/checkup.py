@@ -172,7 +172,7 @@ def _package(machine: Machine, name: str, specifier: str, needed: bool) -> Findi
 
 def check_kernel_cache(machine: Machine) -> Iterator[Finding]:
     """Where numba keeps the compiled kernels: the first of its places that can be written to."""
-    kernels = importlib.import_module("neuromem.kernels")
+    kernels = importlib.import_module("neuromem.kernels.cpu")
     beside = Path(next(iter(kernels.__path__))) / "__pycache__"
     home = Path(machine.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "numba"
     named = machine.environ.get("NUMBA_CACHE_DIR")

@@ -8,24 +8,39 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neuromem.errors import FileError, NeuromemError, SpecError
+from neuromem.errors import FileError, NeuromemError, SpecError, listing, nearest
+from neuromem.ir.lower_matrix import lower_matrix_memory
+from neuromem.ir.matrix_checks import has_spikes
 from neuromem.ir.operations import new_ideal, plan_operation
 from neuromem.model_files import ModelEntry, find_model
+from neuromem.runs.trial_patterns import ERRORS, suited
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.protocol import Protocol
+from neuromem.spec.trial import Trial
 
 
 @dataclass(frozen=True)
 class Request:
-    """A memory, and what to do with it; ``protocol`` is None when none is asked for and the model has none."""
+    """A memory, and what to do with it: a protocol, or a trial of one without spikes; None when none is asked for and the model has none."""
 
     entry: ModelEntry
     memory: MemoryModel
-    protocol: Protocol | None
+    protocol: Protocol | Trial | None
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the memory has spikes, and so protocols."""
+        return has_spikes(self.memory.network)
+
+    def some_trial(self) -> Trial:
+        """Return the trial of a memory without spikes; raise ``SpecError`` if there is none."""
+        if not isinstance(self.protocol, Trial):
+            raise SpecError(f"{self.entry.name}: it has no trials of its own; expected a number of patterns: --patterns N.")
+        return self.protocol
 
     def some_protocol(self) -> Protocol:
         """Return the protocol; raise ``SpecError`` if there is none, or if an operation does not suit the memory."""
-        if self.protocol is None:
+        if not isinstance(self.protocol, Protocol):
             raise SpecError(f"{self.entry.name}: it has no protocols of its own; expected one as --protocol file.toml.")
         ideal = new_ideal(self.memory)
         for number, operation in enumerate(self.protocol.operations, 1):
@@ -42,13 +57,69 @@ class Request:
         return self.protocol
 
 
-def read_request(model: str, settings: Sequence[str], protocol: str | None, unsafe_gaps: bool = False) -> Request:
-    """Find the model, build it with the protocol's parameters and then the user's, and build the protocol for it."""
+def read_request(
+    model: str,
+    settings: Sequence[str],
+    protocol: str | None,
+    unsafe_gaps: bool = False,
+    patterns: int | None = None,
+    noise: Sequence[str] = (),
+) -> Request:
+    """Find the model, build it with the protocol's parameters and then the user's, and build the protocol for it.
+
+    ``patterns`` and ``noise`` (``key=value``) replace those of a memory's trial.
+    """
     entry = find_model(model)
     given = read_settings(settings)
     entry.check_parameters(given)
-    if protocol is None and not entry.protocols:
-        return Request(entry, entry.build(**given), None)
+    own = None if not entry.protocols else entry.protocols.get(next(iter(entry.protocols)) if protocol is None else protocol)
+    if isinstance(own, Trial) or (own is None and not protocol):
+        memory = entry.build(**given)
+        if not has_spikes(memory.network):
+            if unsafe_gaps:
+                raise SpecError(f"--unsafe-gaps: {memory.name} has no steps in time, and no gaps; leave it out.")
+            return Request(entry, memory, _trial(memory, own, patterns, noise))
+        if isinstance(own, Trial):
+            raise SpecError(f"{entry.name}: protocol {own.name!r} is a Trial, and {memory.name} has spikes; expected a Protocol.")
+    if patterns is not None or noise:
+        raise SpecError(f"{'--noise' if patterns is None else '--patterns'}: {entry.name} has protocols, not trials; expected --protocol.")
+    if own is None and not protocol:
+        return Request(entry, memory, None)
+    request = _spiking_request(entry, given, protocol, unsafe_gaps)
+    if not request.spiking:
+        raise SpecError(
+            f"--protocol {protocol}: {request.memory.name} has no spikes, and no operations in time; expected a trial of the model's"
+            f" ({listing(name for name, p in entry.protocols.items() if isinstance(p, Trial)) or 'it has none'}), or --patterns N alone."
+        )
+    return request
+
+
+def _trial(memory: MemoryModel, own: object, patterns: int | None, noise: Sequence[str]) -> Trial | None:
+    """Return the model's own trial, its noise in the form that the memory's patterns can have, or what the user asks for in its place."""
+    trial = own if isinstance(own, Trial) else None
+    if noise:
+        trial = Trial(trial.n_patterns if trial else 1, **read_noise(noise), name=trial.name if trial else "trial")
+    elif trial is not None:
+        trial = suited(lower_matrix_memory(memory), trial)
+    if patterns is not None:
+        return replace(trial, n_patterns=patterns) if trial else Trial(patterns)
+    return trial if isinstance(own, Trial) else None
+
+
+def read_noise(noise: Sequence[str]) -> dict[str, Any]:
+    """Return the errors of ``--noise key=value``; the last one of a key counts."""
+    values: dict[str, Any] = {}
+    for text in noise:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise SpecError(f"--noise {text}: expected KEY=VALUE, such as --noise {ERRORS[0]}=0.2.")
+        if key not in ERRORS:
+            raise SpecError(f"--noise {text}: expected one of {listing(ERRORS)}{nearest(key, ERRORS)}.")
+        values[key] = read_value(value)
+    return values
+
+
+def _spiking_request(entry: ModelEntry, given: Mapping[str, Any], protocol: str | None, unsafe_gaps: bool) -> Request:
     if protocol is not None and protocol not in entry.protocols and (protocol.endswith(".toml") or "/" in protocol):
         memory, built = _from_file(entry, given, protocol)
     else:

@@ -10,7 +10,9 @@ from neuromem.spec.cells import SpikeSourceArray
 from neuromem.spec.connectors import FromListConnector
 from neuromem.spec.distributions import RandomDistribution
 from neuromem.spec.network import Network, Projection
+from neuromem.spec.plasticity import STDP
 from neuromem.spec.population import Population, View
+from neuromem.spec.units import Unit
 
 MOST_UNITS = MOST_SYNAPSES = 2**31
 MOST_DELAY = 10**6  # steps
@@ -22,9 +24,13 @@ def check(network: Network, dt: float) -> Network:
     check_number("dt", dt, "Network")
     if not network.populations:
         raise SpecError("Network: no populations; expected at least one.")
-    _check_names("population", [p.name for p in network.populations])
-    _check_names("projection", [p.name for p in network.projections])
+    check_names("population", [p.name for p in network.populations])
+    check_names("projection", [p.name for p in network.projections])
     for population in network.populations:
+        if isinstance(population.cell, Unit):
+            raise SpecError(
+                f"Population {population.name!r}: {type(population.cell).__name__} units in a network of spikes; expected spiking cells (a network of such units is part of a MemoryModel with an update)."
+            )
         if population.size > MOST_UNITS:
             raise SpecError(f"Population {population.name!r}: size = {population.size}; expected at most {MOST_UNITS} cells.")
     sizes = {p.name: p for p in network.populations}
@@ -53,7 +59,7 @@ def check(network: Network, dt: float) -> Network:
     return network
 
 
-def _check_names(kind: str, names: list[str]) -> None:
+def check_names(kind: str, names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SpecError(f"Network: {names.count(twice[0])} {kind}s are called {twice[0]!r}; expected distinct names (give name=...).")
@@ -96,6 +102,8 @@ def _check_projection(projection: Projection, populations: dict[str, Population]
         for value in np.unique(np.asarray(delay)):
             check_longest(steps_of(float(value), dt, "delay", owner, minimum=1), dt, owner)
     if projection.plasticity is not None and not isinstance(weight, RandomDistribution):
+        if not isinstance(projection.plasticity, STDP):
+            raise SpecError(f"{owner}: plasticity = {projection.plasticity!r} between spiking cells; expected STDP(...) or None.")
         rule = projection.plasticity.weight_dependence
         values = np.asarray(weight)
         if np.any(values < rule.w_min) or np.any(values > rule.w_max):

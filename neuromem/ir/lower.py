@@ -25,6 +25,7 @@ from neuromem.spec.cells import IFCurrExp, SpikeSourcePoisson
 from neuromem.spec.connectors import FromListConnector
 from neuromem.spec.distributions import Quantity, RandomDistribution
 from neuromem.spec.network import Network, Projection
+from neuromem.spec.plasticity import STDP
 from neuromem.spec.population import View
 
 
@@ -49,8 +50,8 @@ def lower(network: Network, *, dt: float, n_steps: int, seed: int = 0, input_see
     in nothing but their input.
     """
     check(network, dt)
-    seed = _checked_seed("seed", seed)
-    noise = seed if input_seed is None else _checked_seed("input_seed", input_seed)
+    seed = checked_seed("seed", seed)
+    noise = seed if input_seed is None else checked_seed("input_seed", input_seed)
     populations = number_units(network)
     cells = tabulate_cells(network, seed)
     projections = tuple(tabulate_synapses(p, network, populations, dt, seed) for p in network.projections)
@@ -64,7 +65,7 @@ def lower(network: Network, *, dt: float, n_steps: int, seed: int = 0, input_see
     return Program(dt, (noise,), ordered, cells, projections, poisson, probes, step, schedule)
 
 
-def _checked_seed(name: str, seed: object) -> int:
+def checked_seed(name: str, seed: object) -> int:
     if not is_whole(seed) or int(seed) < 0:  # type: ignore[call-overload]
         raise SpecError(f"lower: {name} = {seed!r}; expected a whole number, at least 0.")
     return int(seed)  # type: ignore[call-overload,no-any-return]
@@ -142,6 +143,7 @@ def tabulate_synapses(
     weights = _values(weight, n, seed, projection.name, "weight")
     check_range("weight", weights, owner)
     rule = projection.plasticity
+    assert rule is None or isinstance(rule, STDP)  # checked
     if rule is not None and np.any((weights < rule.weight_dependence.w_min) | (weights > rule.weight_dependence.w_max)):
         raise SpecError(
             f"{owner}: initial weights from {weights.min():g} to {weights.max():g} nA; expected between w_min = {rule.weight_dependence.w_min:g} and w_max = {rule.weight_dependence.w_max:g} nA."

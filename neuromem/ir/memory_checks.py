@@ -12,6 +12,10 @@ from neuromem.spec.population import View
 def check_memory(memory: MemoryModel) -> MemoryModel:
     """Return ``memory``, or raise ``SpecError`` for its network, a role, a form or a gap that does not fit."""
     check(memory.network, memory.dt)
+    if memory.update is not None:
+        raise SpecError(f"{memory.name}: update = {memory.update!r} with a spiking network; expected None: its operations have forms.")
+    if memory.ideal is None:
+        raise SpecError(f"{memory.name}: ideal is missing; expected what a perfect memory answers, such as AddressTable.")
     probed = {p.population for p in memory.network.probes if p.variable == "spikes"}
     for role in memory.roles:
         _check_view(memory, f"{memory.name}: input of role {role.name!r}", role.input)

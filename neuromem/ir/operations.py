@@ -29,6 +29,7 @@ class PlannedOperation:
 def new_ideal(memory: MemoryModel) -> Ideal:
     """Return an ideal memory that knows nothing yet; raise ``FileError``, with the line, when it cannot be made."""
     with _ideal_errors(memory, "as it is made"):
+        assert memory.ideal is not None  # checked: a spiking memory has one
         return memory.ideal()
 
 

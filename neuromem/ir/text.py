@@ -17,7 +17,7 @@ def program_text(program: Program) -> str:
         f"dt {program.dt:g} ms, {program.n_steps} steps, batch {program.batch}, seed {_span(np.array(program.seeds))}, longest delay {program.max_delay} steps",
         "",
         "populations",
-        *_columns(
+        *columns(
             [
                 ["name", "units", "size", "cell", "role"],
                 *([p.name, f"{p.first}..{p.first + p.size - 1}", str(p.size), p.cell, p.role or "-"] for p in program.populations),
@@ -25,10 +25,10 @@ def program_text(program: Program) -> str:
         ),
         "",
         "cells",
-        *_columns(_cell_rows(program)),
+        *columns(_cell_rows(program)),
         "",
         "projections",
-        *_columns(
+        *columns(
             [
                 ["name", "synapses", "connector", "receptor", "weight nA", "delay steps", "plasticity"],
                 *(_projection_row(p) for p in program.projections),
@@ -61,7 +61,7 @@ def _span(values: np.ndarray) -> str:
     return f"{low:.6g}" if low == high else f"{low:.6g}..{high:.6g}"
 
 
-def _columns(rows: list[list[str]]) -> list[str]:
+def columns(rows: list[list[str]]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

@@ -86,6 +86,31 @@ class AllToAllConnector(Connector):
 
 @named
 @dataclass(frozen=True, eq=False, repr=False)
+class OtherGroupsConnector(Connector):
+    """Every unit to every unit of the other groups, where both populations are divided into ``groups`` equal groups (hypercolumns)."""
+
+    groups: int
+
+    def __post_init__(self) -> None:
+        if not is_whole(self.groups) or self.groups < 1:
+            raise SpecError(f"OtherGroupsConnector: groups = {self.groups!r}; expected a whole number of groups, at least 1.")
+
+    def estimate(self, n_pre: int, n_post: int) -> int:
+        """See ``Connector.estimate``."""
+        return n_pre * n_post * (self.groups - 1) // self.groups
+
+    def pairs(self, n_pre: int, n_post: int, same: int | None, rng: np.random.Generator, owner: str) -> Pairs:
+        """See ``Connector.pairs``."""
+        for n in (n_pre, n_post):
+            if n % self.groups:
+                raise SpecError(f"{owner}: {n} units in {self.groups} groups; expected groups of equal size.")
+        pre, post = np.repeat(np.arange(n_pre), n_post), np.tile(np.arange(n_post), n_pre)
+        keep = pre // (n_pre // self.groups) != post // (n_post // self.groups)
+        return pre[keep], post[keep]
+
+
+@named
+@dataclass(frozen=True, eq=False, repr=False)
 class FixedProbabilityConnector(Connector):
     """Each pair independently with probability ``p_connect``."""
 

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
-from neuromem.errors import SpecError, listing
+from neuromem.errors import SpecError, listing, nearest
 from neuromem.patterns import Pattern
+from neuromem.quantities import is_whole
 from neuromem.spec.network import Network
 from neuromem.spec.population import View
 from neuromem.spec.protocol import Kind, Operation
+from neuromem.spec.value import named
 
 
 class Ideal(Protocol):
@@ -64,9 +66,33 @@ class OperationForm:
     plastic: bool = True
 
 
+Order = Literal["synchronous", "asynchronous"]
+
+
+@named
+@dataclass(frozen=True)
+class Update:
+    """How a memory without spikes comes to its answer: all units at once or one after the other, to a fixed point.
+
+    ``asynchronous``: one step visits every unit once, in a random order of each cue's own. ``max_steps``: a cue
+    that is still changing after so many steps is reported as not converged.
+    """
+
+    order: Order = "synchronous"
+    max_steps: int = 100
+
+    def __post_init__(self) -> None:
+        if self.order not in get_args(Order):
+            raise SpecError(
+                f"Update: order = {self.order!r}; expected 'synchronous' or 'asynchronous'{nearest(str(self.order), get_args(Order))}."
+            )
+        if not is_whole(self.max_steps) or self.max_steps < 1:
+            raise SpecError(f"Update: max_steps = {self.max_steps!r}; expected a whole number of steps, at least 1.")
+
+
 @dataclass(frozen=True)
 class MemoryModel:
-    """A memory, equal by value.
+    """A memory, equal by value. Spiking ones have ``forms`` and an ``ideal``; those without spikes have an ``update``.
 
     ``gaps`` maps (form before, form after) to the least number of steps between their first
     inputs that is safe; the form ``overwrite`` stands for a store on a cue that is in use.
@@ -78,13 +104,14 @@ class MemoryModel:
     network: Network
     dt: float
     roles: tuple[Role, ...]
-    forms: tuple[OperationForm, ...]
-    ideal: Callable[[], Ideal]
+    forms: tuple[OperationForm, ...] = ()
+    ideal: Callable[[], Ideal] | None = None
     gaps: Mapping[tuple[str, str], int] = field(default_factory=dict)
     settling: int = 0
     parameters: Mapping[str, object] = field(default_factory=dict)
     title: str = ""
     reference: str = ""
+    update: Update | None = None
 
     def role(self, name: str) -> Role:
         """Return the role called ``name``."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuromem.errors import SpecError, listing, nearest
 from neuromem.spec.connectors import Connector
-from neuromem.spec.plasticity import STDP
+from neuromem.spec.plasticity import PlasticityRule
 from neuromem.spec.population import Population, View
 from neuromem.spec.synapses import StaticSynapse
 from neuromem.spec.value import Value, frozen_array, named
@@ -32,7 +32,7 @@ class Projection(Value):
     connector: Connector
     synapse: StaticSynapse
     receptor: Receptor = "excitatory"
-    plasticity: STDP | None = None
+    plasticity: PlasticityRule | None = None
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -51,8 +51,8 @@ class Projection(Value):
         for field, kind in (("connector", Connector), ("synapse", StaticSynapse)):
             if not isinstance(getattr(self, field), kind):
                 raise SpecError(f"{owner}: {field} = {getattr(self, field)!r}; expected a {kind.__name__}.")
-        if self.plasticity is not None and not isinstance(self.plasticity, STDP):
-            raise SpecError(f"{owner}: plasticity = {self.plasticity!r}; expected STDP(...) or None.")
+        if self.plasticity is not None and not isinstance(self.plasticity, PlasticityRule):
+            raise SpecError(f"{owner}: plasticity = {self.plasticity!r}; expected a rule such as STDP(...) or Hebbian(), or None.")
 
 
 def _end(end: str | View) -> str:

@@ -47,6 +47,10 @@ class SpikePairRule(Value):
             check_number(name, getattr(self, name), "SpikePairRule")
 
 
+class PlasticityRule(Value):
+    """Base of all rules that change the weights of a projection."""
+
+
 class WeightDependence(Value):
     """Base of the weight rules; ``w_min`` and ``w_max`` in nA."""
 
@@ -87,7 +91,7 @@ class MultiplicativeWeightDependence(WeightDependence):
 
 @named
 @dataclass(frozen=True, eq=False, repr=False)
-class STDP(Value):
+class STDP(PlasticityRule):
     """A plasticity rule: ``timing`` x ``weight_dependence``, with its update ``discipline``.
 
     ``immediate``

@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuromem.kernels.compiled import kernel
-from neuromem.kernels.prefetch import prefetch
+from neuromem.kernels.cpu.compiled import kernel
+from neuromem.kernels.cpu.prefetch import prefetch
 
 NEVER = -(1 << 40)
 

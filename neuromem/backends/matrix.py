@@ -1,0 +1,204 @@
+"""Memories without spikes: one table of weights, and recall to a fixed point. Engines differ in their kernels only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neuromem.backends.tables import make_table
+from neuromem.backends.tables.base import Kernels, State, numbers
+from neuromem.errors import SpecError, UnsupportedError
+from neuromem.ir.matrix_program import MatrixProgram
+from neuromem.kernels import activation
+from neuromem.kernels.bits import Patterns
+from neuromem.spec.units import KWinners, Sign, SoftWTA
+
+STATE_NUMBERS = 2**26
+"""Cues are recalled in parts whose states hold at most this many numbers."""
+
+SETTLED = 1e-3
+"""Soft winners count as unchanged when no activity moves by more than this in a step; real units, by more than this part of the largest."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """Where cues came to rest: ``state`` of the post units, ``steps`` and ``converged`` of each cue.
+
+    ``support`` are the inputs of the post units in that state, (B, n_post), or None where they were not asked for.
+    """
+
+    state: State
+    steps: np.ndarray
+    converged: np.ndarray
+    support: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class TableCheckpoint:
+    """The whole state of a memory; restore it into any simulation of the same Program."""
+
+    engine: str
+    digest: str
+    arrays: Mapping[str, Any]
+
+
+class MatrixSimulation:
+    """A MatrixProgram that runs: ``store``, ``forget`` and ``settle`` batches of patterns."""
+
+    def __init__(self, program: MatrixProgram, engine: str, threads: int = 1) -> None:
+        self.program, self.engine = program, engine
+        self.table = make_table(program, Kernels(engine, threads))
+
+    @property
+    def n_stored(self) -> int:
+        """Number of patterns, or pairs of patterns, that were stored."""
+        return self.table.n_stored
+
+    def store(self, pre: State, post: State) -> None:
+        """Store pairs of patterns, in order; of auto-associative memories both are the same object."""
+        self.table.store(pre, post)
+
+    def forget(self, pre: State, post: State) -> None:
+        """Take pairs out again; raise ``UnsupportedError`` where the rule does not allow it."""
+        self.table.forget(pre, post)
+
+    def settle(
+        self,
+        cue: State,
+        orders: np.ndarray | None = None,
+        max_steps: int | None = None,
+        graded: bool = True,
+        progress: Progress | None = None,
+    ) -> Settled:
+        """Return where each cue comes to rest within ``max_steps``.
+
+        ``orders``: the order in which each cue's units are visited, int32 (B, n), for asynchronous updates.
+        """
+        limit = self.program.update.max_steps if max_steps is None else max_steps
+        n, part = len(cue), max(1, STATE_NUMBERS // max(self.program.pre.size, self.program.post.size))
+        done = []
+        for first in range(0, n, part):
+            some = cue.part(first, first + part) if isinstance(cue, Patterns) else cue[first : first + part]
+            done.append(self._settle(some, None if orders is None else orders[first : first + part], limit, graded))
+            if progress is not None:
+                progress(min(n, first + part), n)
+        return _joined(done)
+
+    def _settle(self, cue: State, orders: np.ndarray | None, limit: int, graded: bool) -> Settled:
+        if not self.program.recurrent or self.program.lag:
+            limit = 1
+        if orders is not None:
+            spins, steps, converged = self.table.visit(cue, orders, limit)  # type: ignore[attr-defined]
+            state: State = Patterns(self.program.post.size, bits=spins > 0)
+        else:
+            state, steps, converged = self._steps(cue, limit)
+        support = self.table.support(state if self.program.recurrent and not self.program.lag else cue) if graded else None
+        return Settled(self.answer(state), steps, converged, support)
+
+    def _steps(self, cue: State, limit: int) -> tuple[State, np.ndarray, np.ndarray]:
+        """Update all cues that still change, at most ``limit`` times; in a memory of single steps each is a read, and always settled."""
+        b, p = len(cue), self.program
+        if not p.recurrent or p.lag or limit == p.update.max_steps == 1:
+            return self.table.step(cue), np.ones(b, np.int32), np.ones(b, np.bool_)
+        soft = isinstance(self.program.post.cell, SoftWTA)
+        state = numbers(cue, bipolar=False) if soft else cue
+        final = state.copy() if isinstance(state, np.ndarray) else state.bits.copy()
+        steps, moving = np.full(b, limit, np.int32), np.arange(b)
+        for step in range(1, limit + 1):
+            new = self.table.step(state)
+            before, after = (x if isinstance(x, np.ndarray) else x.bits for x in (state, new))
+            still = _moving(before, after, soft) if isinstance(state, np.ndarray) else (after != before).any(axis=1)
+            final[moving] = after
+            steps[moving[~still]] = step
+            moving = moving[still]
+            if moving.size == 0:
+                break
+            state = after[still] if isinstance(state, np.ndarray) else Patterns(self.program.post.size, bits=after[still])
+        converged = np.ones(b, np.bool_)
+        converged[moving] = False
+        return (final if isinstance(state, np.ndarray) else Patterns(self.program.post.size, bits=final)), steps, converged
+
+    def answer(self, state: State) -> State:
+        """Return the pattern that is read from a state: of soft winners, the largest of each group."""
+        cell = self.program.post.cell
+        if isinstance(cell, SoftWTA) and isinstance(state, np.ndarray):
+            return Patterns(self.program.post.size, bits=activation.winners(state, cell.groups, cell.groups, "first"))
+        return state
+
+    def energy(self, state: State) -> np.ndarray:
+        """Return the energy of each state; raise ``UnsupportedError`` where the memory has none."""
+        energy = getattr(self.table, "energy", None)
+        if energy is None or not self.program.auto_associative:
+            raise UnsupportedError(
+                f"{self.program.name}: energy; {type(self.program.rule).__name__} with {type(self.program.post.cell).__name__} units has no energy function here."
+            )
+        result: np.ndarray = energy(state)
+        return result
+
+    def weights(self) -> np.ndarray:
+        """Return the weights as they are now, (n_pre, n_post); 0 where there is no connection."""
+        return self.table.weights()
+
+    def save(self) -> TableCheckpoint:
+        """Return the whole state."""
+        return TableCheckpoint(self.engine, self.program.digest, self.table.arrays())
+
+    def restore(self, checkpoint: TableCheckpoint) -> None:
+        """Return to a saved state, to the last bit."""
+        if checkpoint.digest != self.program.digest:
+            raise SpecError(
+                f"restore: a checkpoint of memory {checkpoint.digest[:12]}; expected {self.program.digest[:12]}, that of this simulation."
+            )
+        self.table.load(checkpoint.arrays)
+
+
+def margin(program: MatrixProgram, support: np.ndarray, state: State) -> np.ndarray:
+    """Return by how much each answer is decided, float64 (B,): 1 at best, 0 for a tie, below 0 for an unstable unit.
+
+    Sign units: ``min_i s_i h_i / mean_i |h_i|``. Winners: the weakest winner's input less the strongest loser's of its
+    group, over the strongest input's size. Others: the weakest active unit's input less the strongest silent one's, likewise.
+    Real-valued answers have none: NaN.
+    """
+    if not isinstance(state, Patterns):
+        return np.full(len(support), np.nan)
+    bits, h = state.bits, support.astype(np.float64)
+    if isinstance(program.post.cell, Sign):
+        scale = np.abs(h).mean(axis=1)
+        low = np.where(bits, h, -h).min(axis=1)
+    else:
+        b, groups = len(h), program.groups if isinstance(program.post.cell, KWinners | SoftWTA) else 1
+        grouped, won = h.reshape(b, groups, -1), bits.reshape(b, groups, -1)
+        weakest = np.where(won, grouped, np.inf).min(axis=2)
+        strongest = np.where(won, -np.inf, grouped).max(axis=2)
+        low = np.where(np.isfinite(weakest) & np.isfinite(strongest), weakest - strongest, 0.0).min(axis=1)
+        scale = np.abs(grouped).max(axis=(1, 2))
+    result: np.ndarray = np.divide(low, scale, out=np.zeros(len(h)), where=scale > 0)
+    return result
+
+
+def _moving(before: np.ndarray, after: np.ndarray, soft: bool) -> np.ndarray:
+    scale = 1.0 if soft else np.abs(after).max(axis=1, keepdims=True)
+    moving: np.ndarray = (np.abs(after - before) > SETTLED * scale).any(axis=1)
+    return moving
+
+
+def _joined(parts: list[Settled]) -> Settled:
+    if len(parts) == 1:
+        return parts[0]
+    states = [p.state for p in parts]
+    if isinstance(states[0], Patterns):
+        joined: State = Patterns(states[0].n, words=np.concatenate([s.words for s in states if isinstance(s, Patterns)]))
+    else:
+        joined = np.concatenate([np.asarray(s) for s in states])
+    supports = [p.support for p in parts if p.support is not None]
+    return Settled(
+        joined,
+        np.concatenate([p.steps for p in parts]),
+        np.concatenate([p.converged for p in parts]),
+        np.concatenate(supports) if supports else None,
+    )

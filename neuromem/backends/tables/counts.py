@@ -1,0 +1,105 @@
+"""Counts of coactivity, of which the weights are functions: Hebbian, covariance and Bayesian rules of binary units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neuromem.backends.tables.base import Kernels, Table, numbers, wired
+from neuromem.errors import SpecError
+from neuromem.ir.matrix_program import MatrixProgram
+from neuromem.kernels.bits import Patterns
+from neuromem.spec.hebbian import BayesianHebbian, Covariance
+
+BLOCK = 4096
+"""Patterns counted at once: sums of ones in float32 are exact below 2**24."""
+
+
+class CountTable(Table):
+    """``both[i, j]`` patterns in which i and j were active together, ``pre_active[i]``, ``post_active[j]``; int32."""
+
+    def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
+        super().__init__(program, kernels)
+        self.both = np.zeros((program.pre.size, program.post.size), np.int32)
+        self.pre_active, self.post_active = np.zeros(program.pre.size, np.int64), np.zeros(program.post.size, np.int64)
+        self._learned: tuple[np.ndarray, np.ndarray] | None = None
+
+    def store(self, pre: Patterns, post: Patterns) -> None:
+        """See ``Table.store``."""
+        self._count(pre, post, 1)
+
+    def forget(self, pre: Patterns, post: Patterns) -> None:
+        """See ``Table.forget``; raise ``SpecError`` for patterns that cannot have been stored."""
+        before = self.both, self.pre_active, self.post_active, self.n_stored
+        self.both, self.pre_active, self.post_active = (x.copy() for x in before[:3])
+        self._count(pre, post, -1)
+        if self.n_stored < 0 or any((x < 0).any() or (x > self.n_stored).any() for x in (self.both, self.pre_active, self.post_active)):
+            self.both, self.pre_active, self.post_active, self.n_stored = before
+            raise SpecError(f"{self.program.name}: forget; these patterns were not stored: expected patterns that were.")
+
+    def _count(self, pre: Patterns, post: Patterns, sign: int) -> None:
+        for first in range(0, len(pre), BLOCK):
+            x = pre.part(first, first + BLOCK).bits.astype(np.float32)
+            y = x if post is pre else post.part(first, first + BLOCK).bits.astype(np.float32)
+            self.both += sign * (x.T @ y).astype(np.int32)
+            self.pre_active += sign * x.sum(axis=0, dtype=np.float64).astype(np.int64)
+            self.post_active += sign * y.sum(axis=0, dtype=np.float64).astype(np.int64)
+        self.n_stored += sign * len(pre)
+        self._learned = None
+
+    def learned(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return weights (n_pre, n_post) and bias (n_post,), float32."""
+        if self._learned is None:
+            weights, bias = self._from_counts()
+            self._learned = wired(weights, self.program), bias
+        return self._learned
+
+    def _from_counts(self) -> tuple[np.ndarray, np.ndarray]:
+        rule, m = self.program.rule, self.n_stored
+        no_bias = np.zeros(self.program.post.size, np.float32)
+        if isinstance(rule, Covariance):
+            a = rule.activity
+            sums = self.pre_active[:, None] + self.post_active[None, :]
+            return (self.both - a * sums + m * a * a).astype(np.float32), no_bias
+        if isinstance(rule, BayesianHebbian):
+            unit = self.program.groups / self.program.post.size  # 1 / units of a hypercolumn
+            p_pre = (self.pre_active + rule.prior * unit) / (m + rule.prior)
+            p_post = (self.post_active + rule.prior * unit) / (m + rule.prior)
+            weights = self.both.astype(np.float32)
+            weights += np.float32(rule.prior * unit * unit)
+            weights /= np.float32(m + rule.prior)
+            weights /= p_pre.astype(np.float32)[:, None]
+            weights /= p_post.astype(np.float32)[None, :]
+            return np.log(weights, out=weights), np.log(p_post).astype(np.float32)
+        return self.both.astype(np.float32), no_bias
+
+    def support(self, state: Any) -> np.ndarray:
+        """See ``Table.support``."""
+        weights, bias = self.learned()
+        h: np.ndarray = numbers(state, bipolar=False) @ weights
+        h += bias
+        return h
+
+    def energy(self, state: Patterns) -> np.ndarray:
+        """Return ``-1/2 sum_ij w_ij s_i s_j - sum_j bias_j s_j``, float64 (B,)."""
+        s = numbers(state, bipolar=False).astype(np.float64)
+        weights, bias = self.learned()
+        result: np.ndarray = -0.5 * ((s @ weights) * s).sum(axis=1) - s @ bias
+        return result
+
+    def weights(self) -> np.ndarray:
+        """See ``Table.weights``."""
+        return self.learned()[0].copy()
+
+    def arrays(self) -> dict[str, Any]:
+        """See ``Table.arrays``."""
+        return {
+            "both": self.both.copy(), "pre_active": self.pre_active.copy(), "post_active": self.post_active.copy(), "n_stored": self.n_stored,
+        }  # fmt: skip
+
+    def load(self, arrays: Mapping[str, Any]) -> None:
+        """See ``Table.load``."""
+        self.both, self.pre_active, self.post_active = (arrays[name].copy() for name in ("both", "pre_active", "post_active"))
+        self.n_stored, self._learned = arrays["n_stored"], None

@@ -1,0 +1,148 @@
+"""Dense memories: the stored patterns are the weights of hidden units, one unit a pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neuromem.backends.tables.base import Kernels, Table
+from neuromem.errors import SpecError
+from neuromem.ir.matrix_program import MatrixProgram
+from neuromem.kernels.bits import Patterns, n_words, unpack
+from neuromem.spec.units import Exponential, Polynomial, Softmax
+
+
+class BipolarHidden(Table):
+    """Patterns of Sign units, packed in the blocks of the ``hamming`` kernels."""
+
+    def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
+        super().__init__(program, kernels)
+        self._keep(np.zeros((0, n_words(program.post.size)), np.uint64))
+
+    def _keep(self, words: np.ndarray) -> None:
+        self.blocks, self.n_stored = self.kernels.hamming.block(words, threads=self.threads), len(words)
+
+    @property
+    def words(self) -> np.ndarray:
+        """The stored patterns, packed, (M, n_words)."""
+        taken: np.ndarray = self.kernels.hamming.take(self.blocks, np.arange(self.n_stored))
+        return taken
+
+    def store(self, pre: Patterns, post: Patterns) -> None:
+        """See ``Table.store``."""
+        self.blocks = self.kernels.hamming.append(self.blocks, self.n_stored, pre.words, threads=self.threads)
+        self.n_stored += len(pre)
+
+    def forget(self, pre: Patterns, post: Patterns) -> None:
+        """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
+        words, keep = self.words, np.ones(self.n_stored, np.bool_)
+        for b in range(len(pre)):
+            same = keep & (words == pre.words[b]).all(axis=1)
+            if not same.any():
+                raise SpecError(f"{self.program.name}: forget; pattern {b} was not stored: expected one that was.")
+            keep[np.flatnonzero(same)[-1]] = False
+        self._keep(words[keep])
+
+    def support(self, state: Patterns) -> np.ndarray:
+        """See ``Table.support``: the softmax read, or the difference of energies that decides each unit."""
+        n, hidden, dense = self.program.post.size, self.program.hidden, self.kernels.dense
+        if self.n_stored == 0:
+            return np.zeros((len(state), n))
+        if isinstance(hidden, Softmax):
+            values: np.ndarray = dense.read_softmax(self.blocks, self.n_stored, n, state.words, hidden.beta, threads=self.threads).values
+            return values
+        if isinstance(hidden, Polynomial):
+            fields: np.ndarray = dense.polynomial_fields(
+                self.blocks, self.n_stored, n, state.words, hidden.power, hidden.rectified, threads=self.threads
+            )
+            return fields
+        assert isinstance(hidden, Exponential)
+        fields = dense.exponential_fields(self.blocks, self.n_stored, n, state.words, 1.0, threads=self.threads)
+        return fields
+
+    def energy(self, state: Patterns) -> np.ndarray:
+        """Return ``-sum_m F(o_m)``, or ``-log(sum_m exp(beta o_m)) / beta`` of softmax units, float64 (B,)."""
+        hidden, n = self.program.hidden, self.program.post.size
+        overlaps = n - 2.0 * self.kernels.hamming.distances(self.blocks, self.n_stored, state.words, threads=self.threads)
+        if self.n_stored == 0:
+            return np.zeros(len(state))
+        if isinstance(hidden, Polynomial):
+            return np.asarray(-((np.maximum(overlaps, 0) if hidden.rectified else overlaps) ** hidden.power).sum(axis=1))
+        beta = hidden.beta if isinstance(hidden, Softmax) else 1.0
+        top = overlaps.max(axis=1)
+        logs = beta * top + np.log(np.exp(beta * (overlaps - top[:, None])).sum(axis=1))
+        return np.asarray(-logs / beta)
+
+    def weights(self) -> np.ndarray:
+        """Return the weights of the hidden units, int8 (M, n)."""
+        return np.where(unpack(self.words, self.program.post.size), np.int8(1), np.int8(-1))
+
+    def arrays(self) -> dict[str, Any]:
+        """See ``Table.arrays``."""
+        return {"words": self.words}
+
+    def load(self, arrays: Mapping[str, Any]) -> None:
+        """See ``Table.load``."""
+        self._keep(arrays["words"])
+
+
+class RealHidden(Table):
+    """Patterns of Linear units, float32 (M, n); the read is that of attention."""
+
+    def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
+        super().__init__(program, kernels)
+        self._parts: list[np.ndarray] = []
+
+    @property
+    def patterns(self) -> np.ndarray:
+        """The stored patterns (M, n)."""
+        if len(self._parts) != 1:
+            self._parts = [np.concatenate([np.zeros((0, self.program.post.size), np.float32), *self._parts])]
+        return self._parts[0]
+
+    def store(self, pre: np.ndarray, post: np.ndarray) -> None:
+        """See ``Table.store``."""
+        self._parts.append(pre)
+        self.n_stored += len(pre)
+
+    def forget(self, pre: np.ndarray, post: np.ndarray) -> None:
+        """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
+        keep = np.ones(self.n_stored, np.bool_)
+        for b in range(len(pre)):
+            same = keep & (self.patterns == pre[b]).all(axis=1)
+            if not same.any():
+                raise SpecError(f"{self.program.name}: forget; pattern {b} was not stored: expected one that was.")
+            keep[np.flatnonzero(same)[-1]] = False
+        self.load({"patterns": self.patterns[keep]})
+
+    def support(self, state: np.ndarray) -> np.ndarray:
+        """See ``Table.support``."""
+        if self.n_stored == 0:
+            return np.zeros_like(state)
+        assert isinstance(self.program.hidden, Softmax)
+        read = self.kernels.dense.read_softmax_real(self.patterns, state, self.program.hidden.beta, threads=self.threads)
+        values: np.ndarray = read.values
+        return values
+
+    def energy(self, state: np.ndarray) -> np.ndarray:
+        """Return ``|s|^2 / 2 - log(sum_m exp(beta o_m)) / beta``, float64 (B,) (arXiv:2008.02217, without its constants)."""
+        if self.n_stored == 0:
+            return np.asarray((state.astype(np.float64) ** 2).sum(axis=1) / 2)
+        assert isinstance(self.program.hidden, Softmax)
+        beta = self.program.hidden.beta
+        read = self.kernels.dense.read_softmax_real(self.patterns, state, beta, threads=self.threads)
+        return np.asarray((state.astype(np.float64) ** 2).sum(axis=1) / 2 - read.log_sum / beta)
+
+    def weights(self) -> np.ndarray:
+        """Return the weights of the hidden units, float32 (M, n)."""
+        return self.patterns.copy()
+
+    def arrays(self) -> dict[str, Any]:
+        """See ``Table.arrays``."""
+        return {"patterns": self.patterns.copy()}
+
+    def load(self, arrays: Mapping[str, Any]) -> None:
+        """See ``Table.load``."""
+        self._parts, self.n_stored = [arrays["patterns"]], len(arrays["patterns"])

@@ -1,0 +1,86 @@
+"""Real-valued key -> value memories: one float32 matrix, written by a composed rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neuromem.backends.tables.base import Kernels, Table
+from neuromem.ir.matrix_program import MatrixProgram
+from neuromem.kernels import outer_rules as k
+from neuromem.spec import outer_product as spec
+
+_LOSSES = {
+    spec.DotProduct: k.Loss.DOT_PRODUCT,
+    spec.SquaredError: k.Loss.SQUARED_ERROR,
+    spec.HuberError: k.Loss.HUBER_ERROR,
+    spec.PowerError: k.Loss.POWER_ERROR,
+    spec.Variance: k.Loss.VARIANCE,
+}
+_STEPS = {spec.PlainStep: k.Step.PLAIN, spec.MomentumStep: k.Step.MOMENTUM, spec.OrthogonalStep: k.Step.ORTHOGONAL}
+
+
+def encoded(rule: spec.OuterProductRule) -> k.WriteRule:
+    """Return the rule as the numbers that kernels take."""
+    loss, retention, step = rule.loss, rule.retention, rule.step
+    return k.WriteRule(
+        loss=_LOSSES[type(loss)],
+        parameter=float(getattr(loss, "delta", getattr(loss, "p", 0.0))),
+        retention=k.Retention.OJA if isinstance(retention, spec.OjaRetention) else k.Retention.DECAY,
+        gamma=float(getattr(retention, "gamma", 1.0)),
+        step=_STEPS[type(step)],
+        rate=float(step.rate),
+        momentum=float(getattr(step, "momentum", 0.0)),
+        low=float(rule.w_min),
+        high=float(rule.w_max),
+    )
+
+
+class OuterTable(Table):
+    """``matrix`` (n_values, n_keys), and the momentum S of rules that have one."""
+
+    def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
+        super().__init__(program, kernels)
+        assert isinstance(program.rule, spec.OuterProductRule)
+        self.rule, self.write = program.rule, encoded(program.rule)
+        self.matrix = np.zeros((program.post.size, program.pre.size), np.float32)
+        self.momentum = np.zeros_like(self.matrix) if self.write.step == k.Step.MOMENTUM else None
+
+    def store(self, pre: np.ndarray, post: np.ndarray) -> None:
+        """See ``Table.store``."""
+        if self.write.is_a_sum:  # order does not matter: all at once
+            self.kernels.outer.decay_hebb_batch(self.matrix, post, pre, 1.0, self.write.rate, threads=self.threads)
+        else:
+            self.kernels.outer.write(self.matrix, self.momentum, pre, post, self.write, threads=self.threads)
+        self.n_stored += len(pre)
+
+    def forget(self, pre: np.ndarray, post: np.ndarray) -> None:
+        """See ``Table.forget``: the writes of a sum are undone by writing their negatives."""
+        if not self.rule.forgettable:
+            super().forget(pre, post)
+        self.kernels.outer.decay_hebb_batch(self.matrix, -post, pre, 1.0, self.write.rate, threads=self.threads)
+        self.n_stored -= len(pre)
+
+    def support(self, state: np.ndarray) -> np.ndarray:
+        """See ``Table.support``."""
+        values: np.ndarray = self.kernels.outer.read(self.matrix, state, threads=self.threads)
+        return values
+
+    def weights(self) -> np.ndarray:
+        """See ``Table.weights``."""
+        return self.matrix.T.copy()
+
+    def arrays(self) -> dict[str, Any]:
+        """See ``Table.arrays``."""
+        return {
+            "matrix": self.matrix.copy(),
+            "momentum": None if self.momentum is None else self.momentum.copy(),
+            "n_stored": self.n_stored,
+        }
+
+    def load(self, arrays: Mapping[str, Any]) -> None:
+        """See ``Table.load``."""
+        self.matrix, self.n_stored = arrays["matrix"].copy(), arrays["n_stored"]
+        self.momentum = None if arrays["momentum"] is None else arrays["momentum"].copy()

@@ -49,7 +49,7 @@ def table(title: str, taken: Mapping[str, Spread], n_cues: int, floor: float) ->
     """Print the times of a cue, and how many times the floor each is."""
     print(f"\n## {title}; floor {floor * 1e3:.3g} ms a cue")
     for name, spread in taken.items():
-        print(f"  {name:<46}{spread.text(1e3 / n_cues, 'ms a cue'):<42}{spread.median / n_cues / floor:.3g} x floor")
+        print(f"  {name:<46}{spread.text(1e3 / n_cues, 'ms a cue'):<40} {spread.median / n_cues / floor:.3g} x floor")
 
 
 def asked(what: str, limit: float, found: float, *, at_most: bool = False) -> None:

@@ -105,7 +105,7 @@ def bipolar(m: int, rounds: int) -> None:
     for b in (1, STATES):
         blocks, packed, patterns, states = bipolar_problem(m, b)
         peers = torch_peers(patterns, states, BETA)
-        theirs = np.array(peers["torch scaled_dot_product_attention"]())[0]
+        theirs = peers["torch scaled_dot_product_attention"]().numpy()[0]  # type: ignore[attr-defined]
         error = abs(dense.read_softmax(blocks, m, N, packed, BETA).values - theirs).max()
         taken = timed(
             {

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuromem.capacity import theory_willshaw
-from neuromem.capacity.bracket import largest
+from neuromem.theory import willshaw as theory_willshaw
+from neuromem.theory.bracket import largest
 from neuromem.capacity.fits import extrapolate, power_law
 from neuromem.capacity.intervals import mean_interval, student_cdf, student_quantile, wilson_interval
 from neuromem.capacity.search import Point, SearchInterrupted, find_capacity

@@ -1,4 +1,7 @@
-"""The whole text of every error that a wrong definition raises; ``error_cases.py`` says how each is made."""
+"""The whole text of every error that a wrong definition raises; ``error_cases.py`` says how each is made.
+
+Those of memories without spikes are in ``error_cases_matrix.py``, text and all.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import traceback
 from pathlib import Path
 
 import pytest
-from error_cases import CASES
+from error_cases import CASES as SPIKING
+from error_cases_matrix import CASES as MATRIX
 
 import neuromem
 import neuromem.models
 from neuromem.errors import SpecError
 
+CASES = SPIKING | {name: make for name, (make, _) in MATRIX.items()}
 TEXTS: dict[str, str] = {
     "out of range": ("Cell: tau_m = -1 ms; expected above 0 and at most 1e+06 ms."),
     "entry out of range": ("Cell: cm = 0 nF (entry 1 of 2); expected above 0 and at most 1000 nF."),
@@ -260,7 +265,7 @@ TEXTS: dict[str, str] = {
     "ca3_cam content": (
         "ca3_cam: n_cues = 5, n_content = 1000000000: 2.3e+10 synapses, whose tables would take 685 GiB; expected at most 16 GiB, such as 10000 cues of 10000 bits."
     ),
-}
+} | {name: text for name, (_, text) in MATRIX.items()}
 
 
 def raised(case: str) -> SpecError:
@@ -276,6 +281,7 @@ def test_text(case: str) -> None:
 
 def test_texts_and_cases_are_the_same_list() -> None:
     assert list(TEXTS) == list(CASES)
+    assert not set(SPIKING) & set(MATRIX)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -286,7 +292,8 @@ def test_is_the_built_in_that_one_would_think_of(case: str) -> None:
 def test_every_error_of_a_definition_has_its_case() -> None:
     """Each ``raise SpecError`` in the definitions and the intermediate form is reached by a case."""
     root, models = Path(neuromem.__file__).parent, Path(neuromem.models.__file__).parent
-    files = [*root.glob("spec/*.py"), *root.glob("ir/*.py"), root / "patterns.py", root / "quantities.py", models / "ca3_cam.py"]
+    alone = [root / name for name in ("patterns.py", "cues.py", "quantities.py")]
+    files = [*root.glob("spec/*.py"), *root.glob("ir/*.py"), *alone, *models.glob("*.py")]
     written = {
         (file.resolve(), node.lineno, node.end_lineno) for file in files for node in ast.walk(ast.parse(file.read_text())) if _raises(node)
     }

@@ -21,7 +21,7 @@ LAYERS = (
     ("errors", "quantities"),
     ("patterns", "cues"),
     ("spec",),
-    ("kernels", "ir"),
+    ("kernels", "ir", "theory"),
     ("backends",),
     ("model_files", "runs"),
     ("api",),

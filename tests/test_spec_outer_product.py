@@ -37,7 +37,7 @@ NUMBERS = {
     OuterProductRule(SquaredError(), Decay(0.9995), MomentumStep(0.5, 0.25)): WriteRule(
         Loss.SQUARED_ERROR, gamma=0.9995, step=Step.MOMENTUM, rate=0.5, momentum=0.25
     ),
-    OuterProductRule(DotProduct(), step=OrthogonalStep()): WriteRule(step=Step.ORTHOGONAL),
+    OuterProductRule(SquaredError(), step=OrthogonalStep()): WriteRule(Loss.SQUARED_ERROR, step=Step.ORTHOGONAL),
     OuterProductRule(PowerError(1.5), w_min=-1.0, w_max=2.0): WriteRule(Loss.POWER_ERROR, 1.5, low=-1.0, high=2.0),
 }
 

@@ -205,6 +205,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     for d, marker in zip(settings["sizes"], "os^", strict=False):
         row = measured["hebb_error"][f"d_{d}"]
         error.plot(LOADS, [row[key("load", x)] for x in LOADS], marker, color=BLUE, markersize=4, label=f"d = {d}")
+    error.plot([], [], "D", color=GREY, markersize=7, markerfacecolor="none", label=f"d = {D}, by heads")
     error.plot([], [], color=GREY, linewidth=1, label="(n - 1) / (d heads)")
     error.set(
         xscale="log", yscale="log", xlabel="pairs per component, n / d", ylabel="mean |y - v|²", title="plain Hebb: error", xlim=(0.1, 6)
@@ -236,9 +237,12 @@ def draw(results: dict[str, Any], path: Path) -> None:
     cosine.set(xlabel="cosine of any two of 32 keys", title="correlated keys")
     lines(random, measured["random"], {name: styles[name] for name in ("hebb", "delta_1_pass")})
     random.set(xlabel=f"pairs per component, n / d (d = {D_RANDOM})", title="random keys")
-    for ax, place in ((error, "upper left"), (again, "center right"), (cosine, "lower left"), (random, "lower left")):
+    for ax in (error, again, cosine, random):
         ax.title.set_fontsize(10)
-        ax.legend(frameon=False, fontsize=8, loc=place)
+    error.legend(frameon=False, fontsize=8, loc="upper left")
+    again.legend(frameon=False, fontsize=8, loc="center right")
+    cosine.legend(frameon=False, fontsize=8, loc="lower left")
+    random.legend(frameon=False, fontsize=8, loc="lower left")
     write(figure, path)
 
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from neuromem.analysis.layers import Place, ends, lay_out
+from neuromem.analysis.layers import Place, ends, is_source, lay_out
 from neuromem.analysis.palette import role_colours, tint
 from neuromem.analysis.picture import FONT, new_figure, save_figure, text_size
 from neuromem.spec.network import Network, Projection
 from neuromem.spec.population import Population
+from neuromem.spec.units import Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,7 +98,7 @@ def count(n: int, noun: str) -> str:
 
 def shape_of(population: Population) -> str:
     """Return the shape of a population: by role, sources always as an arrow."""
-    return "arrow" if not population.cell.state else SHAPES.get(population.role, "round")
+    return "arrow" if is_source(population) else SHAPES.get(population.role, "round")
 
 
 def inset(shape: str, side: str, width: float, height: float, dy: float) -> float:
@@ -234,8 +235,9 @@ def draw_node(axes: Axes, population: Population, x: float, y: float, width: flo
     """Draw one population with its name and its size."""
     outline(axes, shape_of(population), x, y, width, height, colour, f"node:{population.name}")
     axes.text(x, y - 0.08, population.name, size=9, weight="bold", ha="center", va="center", zorder=5, family=FONT, parse_math=False)
+    noun = "unit" if isinstance(population.cell, Unit) else "source" if is_source(population) else "cell"
     axes.text(
-        x, y + 0.1, count(population.size, "cell" if population.cell.state else "source"), size=8, ha="center", va="center", zorder=5,
+        x, y + 0.1, count(population.size, noun), size=8, ha="center", va="center", zorder=5,
         family=FONT, color="#333333", gid=f"size:{population.name}",
     )  # fmt: skip
 
@@ -248,13 +250,21 @@ def legend_entries(network: Network) -> list[Entry]:
     roles: dict[str, Population | Projection] = {}
     kinds: dict[str, Population | Projection] = {}
     for population in network.populations:
-        roles.setdefault(population.role or ("cells" if population.cell.state else "sources"), population)
+        roles.setdefault(population.role or ("sources" if is_source(population) else "cells"), population)
     for plastic in (False, True):
         for receptor in ("excitatory", "inhibitory"):
             for projection in network.projections:
                 if projection.receptor == receptor and (projection.plasticity is not None) == plastic:
-                    kinds.setdefault(f"{'excites' if receptor == 'excitatory' else 'inhibits'}{', plastic' if plastic else ''}", projection)
+                    kinds.setdefault(effect(network, projection), projection)
     return [*roles.items(), *kinds.items()]
+
+
+def effect(network: Network, projection: Projection) -> str:
+    """Return what the legend calls a projection; weights of units without spikes have both signs."""
+    if isinstance(network.population(ends(projection)[1]).cell, Unit):
+        return "learned weights" if projection.plasticity is not None else "weights"
+    sign = "excites" if projection.receptor == "excitatory" else "inhibits"
+    return f"{sign}{', plastic' if projection.plasticity is not None else ''}"
 
 
 def legend_rows(figure: Figure, entries: Sequence[Entry], width: float) -> list[list[tuple[float, Entry]]]:

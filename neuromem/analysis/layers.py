@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from neuromem.spec.network import Network, Projection
-from neuromem.spec.population import View
+from neuromem.spec.population import Population, View
+from neuromem.spec.units import PatternSource, Unit
 
 SWEEPS = 12  # enough for the order to settle; the best one seen is kept
 GAP = 0.16
@@ -40,6 +41,12 @@ def ends(projection: Projection) -> tuple[str, str]:
     return names[0], names[1]
 
 
+def is_source(population: Population) -> bool:
+    """Whether the population's activity comes from outside."""
+    cell = population.cell
+    return isinstance(cell, PatternSource) if isinstance(cell, Unit) else not cell.state
+
+
 def layer_numbers(network: Network) -> dict[str, int]:
     """Return the layer of every population: 0 for sources; a population without outgoing projections stands in the last."""
     import networkx as nx
@@ -48,7 +55,7 @@ def layer_numbers(network: Network) -> dict[str, int]:
     graph = nx.DiGraph()
     graph.add_nodes_from(declared)
     graph.add_edges_from(e for e in map(ends, network.projections) if e[0] != e[1])
-    sources = [p.name for p in network.populations if not p.cell.state] or [network.populations[0].name]
+    sources = [p.name for p in network.populations if is_source(p)] or [network.populations[0].name]
     distance = nx.multi_source_dijkstra_path_length(graph, set(sources), weight=None)
     knots = nx.condensation(graph)
     first = {knot: min(declared[name] for name in knots.nodes[knot]["members"]) for knot in knots}

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from neuromem.capacity.bracket import largest
 from neuromem.capacity.intervals import Interval, mean_interval
 from neuromem.errors import SpecError
+from neuromem.theory.bracket import largest
 
 
 @dataclass(frozen=True)

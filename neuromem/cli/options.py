@@ -27,3 +27,16 @@ ProtocolName = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything that is drawn.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 UnsafeGaps = Annotated[bool, typer.Option("--unsafe-gaps", help="Allow operations closer than the model's safe gap.")]
+Patterns = Annotated[
+    int | None,
+    typer.Option("--patterns", metavar="N", help="Of a memory without spikes: store so many random patterns.", show_default=False),
+]
+Noise = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--noise",
+        metavar="KEY=VALUE",
+        help="Of a memory without spikes: errors of the cues, as fractions, in place of the trial's: flips, deletions, additions, moves or noise; may be given many times.",
+        show_default=False,
+    ),
+]

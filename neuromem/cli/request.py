@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neuromem.errors import FileError, NeuromemError, SpecError, listing, nearest
-from neuromem.ir.lower_matrix import lower_matrix_memory
+from neuromem.cli.trial_options import TrialOptions
+from neuromem.cli.values import read_value
+from neuromem.errors import FileError, NeuromemError, SpecError, listing
 from neuromem.ir.matrix_checks import has_spikes
 from neuromem.ir.operations import new_ideal, plan_operation
 from neuromem.model_files import ModelEntry, find_model
-from neuromem.runs.trial_patterns import ERRORS, suited
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.protocol import Protocol
 from neuromem.spec.trial import Trial
@@ -58,78 +58,45 @@ class Request:
 
 
 def read_request(
-    model: str,
-    settings: Sequence[str],
-    protocol: str | None,
-    unsafe_gaps: bool = False,
-    patterns: int | None = None,
-    noise: Sequence[str] = (),
+    model: str, settings: Sequence[str], protocol: str | None, unsafe_gaps: bool = False, trial: TrialOptions | None = None
 ) -> Request:
-    """Find the model, build it with the protocol's parameters and then the user's, and build the protocol for it.
-
-    ``patterns`` and ``noise`` (``key=value``) replace those of a memory's trial.
-    """
-    entry = find_model(model)
+    """Find the model, build it with the protocol's parameters and then the user's, and build the protocol, or the trial, for it."""
+    entry, options = find_model(model), trial or TrialOptions()
     given = read_settings(settings)
     entry.check_parameters(given)
-    own = None if not entry.protocols else entry.protocols.get(next(iter(entry.protocols)) if protocol is None else protocol)
-    if isinstance(own, Trial) or (own is None and not protocol):
+    name = next(iter(entry.protocols), None) if protocol is None else protocol
+    own = None if name is None else entry.protocols.get(name)
+    if name is None or isinstance(own, Trial):
         memory = entry.build(**given)
         if not has_spikes(memory.network):
             if unsafe_gaps:
-                raise SpecError(f"--unsafe-gaps: {memory.name} has no steps in time, and no gaps; leave it out.")
-            return Request(entry, memory, _trial(memory, own, patterns, noise))
-        if isinstance(own, Trial):
-            raise SpecError(f"{entry.name}: protocol {own.name!r} is a Trial, and {memory.name} has spikes; expected a Protocol.")
-    if patterns is not None or noise:
-        raise SpecError(f"{'--noise' if patterns is None else '--patterns'}: {entry.name} has protocols, not trials; expected --protocol.")
-    if own is None and not protocol:
+                raise SpecError(f"--unsafe-gaps: {entry.name} has no operations in time, and no gaps; leave it out.")
+            return Request(entry, memory, options.trial(memory, own if isinstance(own, Trial) else None))
+        if own is not None:
+            raise SpecError(f"{entry.name}: protocol {name!r} is a Trial, and the memory has spikes; expected a ProtocolRecipe.")
+        options.refuse(entry.name)
         return Request(entry, memory, None)
-    request = _spiking_request(entry, given, protocol, unsafe_gaps)
-    if not request.spiking:
-        raise SpecError(
-            f"--protocol {protocol}: {request.memory.name} has no spikes, and no operations in time; expected a trial of the model's"
-            f" ({listing(name for name, p in entry.protocols.items() if isinstance(p, Trial)) or 'it has none'}), or --patterns N alone."
-        )
-    return request
-
-
-def _trial(memory: MemoryModel, own: object, patterns: int | None, noise: Sequence[str]) -> Trial | None:
-    """Return the model's own trial, its noise in the form that the memory's patterns can have, or what the user asks for in its place."""
-    trial = own if isinstance(own, Trial) else None
-    if noise:
-        trial = Trial(trial.n_patterns if trial else 1, **read_noise(noise), name=trial.name if trial else "trial")
-    elif trial is not None:
-        trial = suited(lower_matrix_memory(memory), trial)
-    if patterns is not None:
-        return replace(trial, n_patterns=patterns) if trial else Trial(patterns)
-    return trial if isinstance(own, Trial) else None
-
-
-def read_noise(noise: Sequence[str]) -> dict[str, Any]:
-    """Return the errors of ``--noise key=value``; the last one of a key counts."""
-    values: dict[str, Any] = {}
-    for text in noise:
-        key, equals, value = (part.strip() for part in text.partition("="))
-        if not equals:
-            raise SpecError(f"--noise {text}: expected KEY=VALUE, such as --noise {ERRORS[0]}=0.2.")
-        if key not in ERRORS:
-            raise SpecError(f"--noise {text}: expected one of {listing(ERRORS)}{nearest(key, ERRORS)}.")
-        values[key] = read_value(value)
-    return values
-
-
-def _spiking_request(entry: ModelEntry, given: Mapping[str, Any], protocol: str | None, unsafe_gaps: bool) -> Request:
-    if protocol is not None and protocol not in entry.protocols and (protocol.endswith(".toml") or "/" in protocol):
-        memory, built = _from_file(entry, given, protocol)
+    if name not in entry.protocols and (name.endswith(".toml") or "/" in name):
+        memory, built = _from_file(entry, given, name)
     else:
-        memory, built = _from_recipe(entry, given, next(iter(entry.protocols)) if protocol is None else protocol)
+        memory, built = _from_recipe(entry, given, name)
+    options.refuse(entry.name)
     return Request(entry, memory, replace(built, unsafe_gaps=True) if unsafe_gaps else built)
+
+
+def _check_spikes(entry: ModelEntry, memory: MemoryModel, protocol: str) -> None:
+    if not has_spikes(memory.network):
+        trials = listing(name for name, own in entry.protocols.items() if isinstance(own, Trial))
+        raise SpecError(
+            f"{entry.name}: protocol {protocol} for a memory without spikes, which has no operations in time; "
+            f"expected {f'one of {trials}' if trials else '--patterns N, for a trial'}."
+        )
 
 
 def _from_recipe(entry: ModelEntry, given: Mapping[str, Any], name: str) -> tuple[MemoryModel, Protocol]:
     parameters = {**dict(entry.recipe(name).parameters), **given}
     memory = entry.build(**parameters)
+    _check_spikes(entry, memory, name)
     return memory, entry.protocol(name, {**parameters, **memory.parameters})
 
 
@@ -149,6 +116,7 @@ def _from_file(entry: ModelEntry, given: Mapping[str, Any], path: str) -> tuple[
         if not named:
             raise
         raise FileError(f"{file.where('parameters', named[0])}: {error}") from None
+    _check_spikes(entry, memory, path)
     return memory, file.for_memory(memory)
 
 
@@ -161,19 +129,6 @@ def read_settings(settings: Sequence[str]) -> dict[str, object]:
             raise SpecError(f"--set {text}: expected KEY=VALUE, such as --set n_cues=8.")
         values[key.strip()] = read_value(value.strip())
     return values
-
-
-def read_value(text: str) -> object:
-    """Return the text as a whole number, a number, true, false or none; any other text stays as it is."""
-    words: dict[str, object] = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    try:
-        if re.fullmatch(r"[+-]?[0-9]+", text):
-            return int(text)
-        return float(text) if re.fullmatch(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?", text) else text
-    except ValueError:  # two points, or thousands of digits
-        return text
 
 
 def engine(text: str) -> tuple[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""``neuromem run``: a protocol on a memory; the table of its operations, and files on request."""
+"""``neuromem run``: a protocol on a memory; the table of its operations, and files on request. Trials have a file of their own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from neuromem.cli import options
 from neuromem.cli.outputs import check_distinct, check_file, check_picture, check_run, whole_file, write_text
 from neuromem.cli.progress import ProgressBar
 from neuromem.cli.request import default_picture, read_request
+from neuromem.cli.run_trial import refuse_spike_files, run_trial_of
 from neuromem.cli.spikes_csv import write_spikes
 from neuromem.cli.table import print_table, rows_of
+from neuromem.cli.trial_options import TrialOptions
 from neuromem.errors import NeuromemError, StoreError
 from neuromem.runs.outcomes import asked
 
@@ -36,12 +38,18 @@ def run(
         str | None, typer.Option("--codegen", metavar="numpy|cython|cpp_standalone", help="How brian2 runs.", show_default=False)
     ] = None,
     set_: options.Settings = None,
+    patterns: options.Patterns = None,
+    noise: options.Noise = None,
     seed: options.Seed = 0,
     spikes: Annotated[Path | None, typer.Option("--spikes", metavar="FILE.CSV", help="Write step,population,unit of all spikes.")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="RUN.ZARR", help="Keep the run.")] = None,
     raster: Annotated[
         Path | None,
-        typer.Option("--raster", metavar="FILE.PNG", help="Where to draw the spikes (.png, .svg, .pdf). Default: <model>-<protocol>.png."),
+        typer.Option(
+            "--raster",
+            metavar="FILE.PNG",
+            help="Where to draw the spikes, or what was recalled (.png, .svg, .pdf). Default: <model>-<protocol>.png.",
+        ),
     ] = None,
     no_raster: Annotated[bool, typer.Option("--no-raster", help="Draw nothing.")] = False,
     force: options.Force = False,
@@ -50,11 +58,17 @@ def run(
 ) -> None:
     """Run a protocol on a memory and print what each operation came to.
 
+    A memory without spikes is tried: it stores random patterns and recalls each from a cue with errors.
+
     Wrong answers are results: exit status 0. It is 1 for an error, and 130 after Ctrl-C.
     """
     if raster is not None and no_raster:
         raise typer.BadParameter("--raster and --no-raster are given together; expected one of the two.")
-    request = read_request(model, set_ or [], protocol, unsafe_gaps)
+    request = read_request(model, set_ or [], protocol, unsafe_gaps, TrialOptions(patterns, noise or ()))
+    if not request.spiking:
+        refuse_spike_files(out=out, spikes=spikes)
+        run_trial_of(request, backend, codegen, seed, raster, no_raster, force, as_json, _plain)
+        return
     asked_protocol = request.some_protocol()
     default = default_picture(request.memory.name, asked_protocol.name) if raster is None and not no_raster and not as_json else None
     _check_outputs(spikes, out, raster, force)

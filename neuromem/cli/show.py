@@ -13,7 +13,9 @@ from neuromem.cli.outputs import check_picture, whole_file
 from neuromem.cli.request import Request, default_picture, read_request
 from neuromem.cli.table import aligned
 from neuromem.errors import NeuromemError
+from neuromem.runs.trial_patterns import ERRORS
 from neuromem.spec.protocol import Protocol
+from neuromem.spec.trial import Trial
 
 
 def show(
@@ -39,11 +41,7 @@ def show(
         return
     if drawing is not None:
         check_picture(drawing, force)
-    from neuromem.ir import lower_memory
-
-    program = lower_memory(request.memory, request.some_protocol() if request.protocol else Protocol("none", (), 0), seed)
-    print(heading(request))
-    print(program, end="")
+    print(text_of(request, seed), end="")
     sys.stdout.flush()
     if drawing is not None:
         _draw(request, drawing, force)
@@ -65,6 +63,27 @@ def _draw(request: Request, path: Path, force: bool) -> None:
         draw_network(request.memory.network, part, title=request.memory.title or request.memory.name)
 
 
+def text_of(request: Request, seed: int) -> str:
+    """Return the heading and the Program; of a memory without spikes, also the bytes that it takes."""
+    from neuromem.ir import lower_memory
+    from neuromem.ir.lower_matrix import lower_matrix_memory
+
+    if request.spiking:
+        protocol = request.some_protocol() if request.protocol else Protocol("none", (), 0)
+        return f"{heading(request)}\n{lower_memory(request.memory, protocol, seed)}"
+    return f"{heading(request)}\n{lower_matrix_memory(request.memory, seed)}{_room(request)}"
+
+
+def _room(request: Request) -> str:
+    from neuromem.ir.memory_needed import bytes_text, memory_needed
+
+    empty = f"memory {bytes_text(memory_needed(request.memory))}"
+    if not isinstance(request.protocol, Trial):
+        return f"{empty}\n"
+    n = request.protocol.n_patterns
+    return f"{empty} when empty, {bytes_text(memory_needed(request.memory, n))} with the {n} patterns of the trial\n"
+
+
 def heading(request: Request) -> str:
     """Return name, title, parameters and protocols of the memory as text."""
     memory = request.memory
@@ -78,7 +97,15 @@ def heading(request: Request) -> str:
 
 
 def _shown(name: str, request: Request) -> str:
+    if isinstance(request.protocol, Trial) and request.protocol.name == name:
+        return f"  ({trial_text(request.protocol)})"
     return "  (below)" if request.protocol is not None and request.protocol.name == name else ""
+
+
+def trial_text(trial: Trial) -> str:
+    """Return how many patterns a trial stores, and the errors of its cues."""
+    errors = [f"{name} {getattr(trial, name):g}" for name in ERRORS if getattr(trial, name)]
+    return f"{trial.n_patterns} random patterns, cues with {', '.join(errors) or 'no errors'}"
 
 
 def citation(request: Request) -> str:

@@ -16,7 +16,7 @@ from neuromem.ir.randomness import generator
 from neuromem.kernels.bits import Patterns
 from neuromem.quantities import is_whole
 from neuromem.runs.batches import check_distinct, check_stored, read_batch
-from neuromem.runs.overload import predicted_errors
+from neuromem.runs.overload import Expectation, expectation
 from neuromem.runs.recalled import Recalled
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.outer_product import OuterProductRule
@@ -40,7 +40,8 @@ class MatrixSession:
         check_fits(memory)
         self.simulation: MatrixSimulation = backend.build_matrix(self.program)
         self._recalls = 0
-        self._warned = False
+        self._expectation: Expectation | None = None
+        self._ask_theory_at = 1
 
     def __repr__(self) -> str:
         return f"<MatrixSession: {self.memory.name} on {self.backend}, {self.n_stored} stored>"
@@ -59,7 +60,7 @@ class MatrixSession:
         pre, post = self._pairs("store", cue, content)
         check_fits(self.memory, growth(self.program, self.n_stored + len(pre)), held=growth(self.program, self.n_stored))
         self.simulation.store(pre, post)
-        self._warn_of_overload(post)
+        self._warn_of_overload(pre, post)
 
     def forget(self, cue: object, content: object = None) -> None:
         """Take patterns out again; raise ``UnsupportedError`` where the rule cannot, ``SpecError`` for what was not stored."""
@@ -164,11 +165,17 @@ class MatrixSession:
             check_distinct(Patterns(both.shape[1] * 64, words=both), f"{name}, {verb}, pairs of cue and content")
         return pre, post
 
-    def _warn_of_overload(self, post: Batch) -> None:
-        error = None if self._warned else predicted_errors(self.program, self.n_stored, post)
-        if error is not None and error.overloaded:
-            self._warned = True
-            warnings.warn(f"{self.memory.name}: {self.n_stored} patterns are stored. {error.text}", OverloadWarning, stacklevel=3)
+    def _warn_of_overload(self, pre: Batch, post: Batch) -> None:
+        """Warn once; theory is asked again each time that a quarter more is stored."""
+        if self.n_stored < self._ask_theory_at:
+            return
+        self._ask_theory_at = self.n_stored + self.n_stored // 4 + 1
+        if self._expectation is None:
+            self._expectation = expectation(self.program, pre, post)
+        warning = None if self._expectation is None else self._expectation.warning(self.n_stored)
+        if warning is not None:
+            self._ask_theory_at = 1 << 62
+            warnings.warn(f"{self.memory.name}: {warning}", OverloadWarning, stacklevel=3)
 
 
 def overlaps(cue: Batch, answer: Batch, units: UnitTable) -> np.ndarray:

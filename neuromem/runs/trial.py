@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from neuromem.backends.matrix import Progress
 from neuromem.errors import SpecError
 from neuromem.ir.lower_matrix import lower_matrix_memory
 from neuromem.ir.matrix_checks import has_spikes
+from neuromem.ir.matrix_program import MatrixProgram
+from neuromem.ir.memory_needed import check_fits, growth
 from neuromem.ir.randomness import generator
 from neuromem.kernels.bits import Patterns
 from neuromem.runs.batches import read_batch
@@ -28,16 +31,17 @@ __all__ = ["TrialResult", "noisy", "possible_errors", "run_trial", "suitable_pat
 class TrialResult:
     """What a trial came to, for each of B cues.
 
-    ``patterns`` are what should come back, ``cues`` what was given (of a sequence: its start, then each answer). ``errors``: wrong units of
-    each answer, or of real ones the squared distance; ``cue_errors`` those of the cue, NaN where cue and answer are of different
-    units. ``exact``: no unit is wrong; of real units, no stored pattern is nearer to the answer than its own. All (B,).
-    ``session`` holds what was stored.
+    ``patterns`` are what should come back, ``keys`` what they were stored under (the same where the memory is auto-associative, the pattern
+    before in a sequence), ``cues`` the keys with errors (in a sequence, but for its start: the answer before). ``errors``: wrong units of
+    each answer, or of real ones the squared distance; ``cue_errors`` those of the cue. ``exact``: no unit is wrong; of real
+    units, no stored pattern is nearer to the answer than its own. All (B,). ``session`` holds what was stored.
     """
 
     memory: MemoryModel
     trial: Trial
     session: MatrixSession
     patterns: Batch
+    keys: Batch
     cues: Batch
     recalled: Recalled
     cue_errors: np.ndarray
@@ -53,9 +57,8 @@ class TrialResult:
         """Return the result in one line."""
         moving = int((~self.recalled.converged).sum())
         kind, errors = ("nearest to their own pattern", "mean squared error") if self.real else ("exact", "mean wrong units")
-        of_cues = "" if np.isnan(self.cue_errors).all() else f" (cues {np.nanmean(self.cue_errors):.3g})"
         return (
-            f"{int(self.exact.sum())} of {self.exact.size} {kind}; {errors} {self.errors.mean():.3g}{of_cues}"
+            f"{int(self.exact.sum())} of {self.exact.size} {kind}; {errors} {self.errors.mean():.3g} (cues {self.cue_errors.mean():.3g})"
             + (f"; {moving} not converged" if moving else "")
             + f"; digest {self.session.program.digest[:12]}; backend {self.session.backend}"
         )
@@ -81,26 +84,31 @@ def run_trial(
     check_errors(program, trial)
     if program.lag and trial.n_patterns < 2:
         raise SpecError(f"{memory.name}: a trial of 1 pattern; expected at least 2, a sequence.")
+    check_fits(memory, growth(program, trial.n_patterns) + _room(program, trial.n_patterns))
     session = MatrixSession(memory, load_backend(backend, **options) if isinstance(backend, str) else backend, seed)
-    before, after = suitable_patterns(
-        program, trial.n_patterns, generator(seed, memory.name, "patterns of the trial"), memory.parameters
-    )
+    before, after = suitable_patterns(program, trial.n_patterns, generator(seed, memory.name, "patterns of the trial"), memory.parameters)
     rng = generator(seed, memory.name, "errors of the trial's cues")
-    graded = program.storage != "rows"  # such tables are too large to write down the input of every unit
+    keys, wanted = before, after
     if program.lag:
         session.store(before)
-        given, recalled = _steps(session, noisy(program, before[:1], trial, rng), len(before) - 1, progress)
-        wanted = read_batch(after[1:], program.post, "trial")[0]
+        keys, wanted = before[:-1], after[1:]
+        cues, recalled = _steps(session, noisy(program, before[:1], trial, rng), len(keys), progress)
     else:
         session.store(before, None if program.recurrent else after)
-        noised = noisy(program, before, trial, rng)
-        recalled = session.recall(noised, graded=graded, progress=progress)
-        given, wanted = (read_batch(x, units, "trial")[0] for x, units in ((noised, program.pre), (after, program.post)))
-    errors = distances(recalled.state, wanted)
-    exact = errors == 0 if isinstance(wanted, Patterns) else nearest(recalled.state, wanted) == np.arange(len(wanted))
-    own = wanted if program.recurrent else read_batch(before, program.pre, "trial")[0]
-    cue_errors = np.full(len(errors), np.nan) if program.lag else distances(given, own)
-    return TrialResult(memory, trial, session, wanted, given, recalled, cue_errors, errors, exact)
+        given = noisy(program, before, trial, rng)
+        graded = program.storage != "rows"  # such tables are too large to write down the input of every unit
+        recalled = session.recall(given, graded=graded, progress=progress)
+        cues = read_batch(given, program.pre, "trial")[0]
+    known, patterns = read_batch(keys, program.pre, "trial")[0], read_batch(wanted, program.post, "trial")[0]
+    errors = distances(recalled.state, patterns)
+    exact = errors == 0 if isinstance(patterns, Patterns) else nearest(recalled.state, patterns) == np.arange(len(patterns))
+    return TrialResult(memory, trial, session, patterns, known, cues, recalled, distances(cues, known), errors, exact)
+
+
+def _room(program: MatrixProgram, n_patterns: int) -> int:
+    """Return roughly the bytes of patterns and answers: of each, packed units, and where they are graded, booleans and 64-bit inputs."""
+    n_pre, n_post = program.pre.size, program.post.size
+    return n_patterns * ((n_pre + n_post) // 4 if program.storage == "rows" else 2 * n_pre + 10 * n_post)
 
 
 def distances(a: Batch, b: Batch) -> np.ndarray:
@@ -127,9 +135,18 @@ def _steps(session: MatrixSession, start: np.ndarray, length: int, progress: Pro
         if progress is not None:
             progress(step + 1, length)
 
-    def joined(states: list[Any]) -> Patterns:
-        return Patterns(n, words=np.concatenate([s.words for s in states]))
+    def all_of(name: str) -> np.ndarray:
+        return np.concatenate([getattr(answer, name) for answer in found])
 
-    supports = [r.support for r in found if r.support is not None]
-    arrays = (np.concatenate([getattr(r, name) for r in found]) for name in ("steps", "converged", "overlap", "margin"))
-    return joined(given), Recalled(joined([r.state for r in found]), found[0].alphabet, *arrays, np.concatenate(supports))
+    def states(batches: Sequence[Batch]) -> Patterns:
+        return Patterns(n, words=np.concatenate([batch.words for batch in batches if isinstance(batch, Patterns)]))
+
+    return states(given), Recalled(
+        states([answer.state for answer in found]),
+        found[0].alphabet,
+        steps=all_of("steps"),
+        converged=all_of("converged"),
+        overlap=all_of("overlap"),
+        margin=all_of("margin"),
+        support=all_of("support"),
+    )

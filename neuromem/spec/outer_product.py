@@ -16,7 +16,7 @@ The rules of the literature are one line each::
     Oja, taught      OuterProductRule(DotProduct(), OjaRetention(), PlainStep(0.01))
     Huber            OuterProductRule(HuberError(0.05), step=PlainStep(0.5))
     momentum         OuterProductRule(SquaredError(), Decay(0.9995), MomentumStep(0.5, 0.5))
-    orthogonal       OuterProductRule(DotProduct(), step=OrthogonalStep())
+    orthogonal       OuterProductRule(SquaredError(), step=OrthogonalStep())
 
 A delta write of a key of length 1 at rate 1 leaves exactly ``W k = v``. The squared error
 diverges where rate |k|^2 is above 2.

@@ -69,7 +69,10 @@ def polynomial_fields(
 
 
 def exponential_fields(blocks: np.ndarray, n_patterns: int, n_units: int, states: np.ndarray, beta: float, threads: int = 1) -> np.ndarray:
-    """Return the fields (B, N), float64, for F(o) = exp(beta o), divided by exp(beta (max_m o_m + 2)) so that nothing overflows."""
+    """Return the fields (B, N), float64, for F(o) = exp(beta o), divided by exp(beta (max_m o_m + 2)) so that nothing overflows.
+
+    From beta = 350 on exp(-2 beta) is 0 in float64, and so are the fields of units in which nothing near differs.
+    """
     lowest = lowest_distances(blocks, n_patterns, states, states.shape[1], threads)
     table = _decaying(beta, math.log(n_patterns) + ROUNDING + 2 * beta, n_units)
     differ, total = _sums(blocks, n_patterns, states, lowest, lowest.min(axis=1), table, table, threads)
@@ -168,12 +171,24 @@ def _real(patterns: np.ndarray, states: np.ndarray, beta: float, threads: int) -
 
 
 @kernel(fastmath={"reassoc", "nsz"})
-def _column(row, word, bit, weights):
-    """Return the sum of the weights of the rows whose ``bit`` differs from the state's; vectors need sums in any order."""
-    total = 0.0
+def _add_columns(row, word, first, weights, differ):
+    """Add to ``differ`` (4,), for each of four bits from ``first``, the weights of the rows where it differs from the state's.
+
+    Four at a time share what is read; sums in any order become vectors.
+    """
+    p = np.uint64(1) << np.uint64(first)
+    q, s, t = p << np.uint64(1), p << np.uint64(2), p << np.uint64(3)
+    a = b = c = d = 0.0
     for r in range(ROWS):
-        total += weights[r] if (row[r] ^ word) & bit else 0.0
-    return total
+        bits, weight = row[r] ^ word, weights[r]
+        a += weight if bits & p else 0.0
+        b += weight if bits & q else 0.0
+        c += weight if bits & s else 0.0
+        d += weight if bits & t else 0.0
+    differ[0] += a
+    differ[1] += b
+    differ[2] += c
+    differ[3] += d
 
 
 @kernel()
@@ -197,8 +212,9 @@ def _sum_blocks(blocks, first, stop, states, lowest, nearest, v, w, differ, tota
                     kept += 1
             if kept > FEW:
                 for i in range(n_words):
-                    for j in range(64):
-                        differ[q, 64 * i + j] += _column(blocks[b, i], states[q, i], np.uint64(1) << np.uint64(j), weights)
+                    for j in range(0, 64, 4):
+                        unit = 64 * i + j
+                        _add_columns(blocks[b, i], states[q, i], j, weights, differ[q, unit : unit + 4])
             else:
                 for r in range(n):
                     if weights[r] != 0.0:

@@ -40,6 +40,14 @@ def hebb_matrix(xt: np.ndarray, n_patterns: int, dtype: np.typing.DTypeLike = np
     return w
 
 
+def coactivity_matrix(xt: np.ndarray, n_patterns: int, threads: int = 1) -> np.ndarray:
+    """Return in how many patterns units i and j are both 1, int32 (N, N); the diagonal counts those of each unit."""
+    n = xt.shape[1]
+    both = np.empty((n, n), np.int32)
+    share(lambda first, stop: _coactivity(xt, first, stop, both), n, threads)
+    return both
+
+
 @kernel()
 def _transpose(x, first, stop, xt):
     one = np.uint64(1)
@@ -52,33 +60,48 @@ def _transpose(x, first, stop, xt):
 
 
 @kernel()
-def _differ(xt, i, first, count):
-    """Set ``count[j]`` to the number of patterns in which units i and ``first + j`` differ."""
-    n_rows = xt.shape[0]
-    count[:] = np.uint64(0)
-    for w in range(0, n_rows - 3, 4):
-        a0, a1, a2, a3 = xt[w, i], xt[w + 1, i], xt[w + 2, i], xt[w + 3, i]
-        x0, x1 = xt[w, first : first + count.size], xt[w + 1, first : first + count.size]
-        x2, x3 = xt[w + 2, first : first + count.size], xt[w + 3, first : first + count.size]
-        for j in range(count.size):
-            count[j] += popcount(a0 ^ x0[j]) + popcount(a1 ^ x1[j]) + popcount(a2 ^ x2[j]) + popcount(a3 ^ x3[j])
-    for w in range(n_rows & ~3, n_rows):
-        a0, x0 = xt[w, i], xt[w, first : first + count.size]
-        for j in range(count.size):
-            count[j] += popcount(a0 ^ x0[j])
+def _hebb(xt, n_patterns, first, stop, w):
+    counts = np.empty(TILE, np.uint64)
+    for start in range(0, xt.shape[1], TILE):
+        others = xt[:, start : start + TILE]
+        count = counts[: others.shape[1]]
+        for i in range(first, stop):
+            _differ(xt, i, others, count)
+            row = w[i, start : start + TILE]
+            for j in range(row.size):
+                row[j] = n_patterns - 2 * np.int64(count[j])
 
 
 @kernel()
-def _hebb(xt, n_patterns, first, stop, w):
-    n = xt.shape[1]
-    counts = np.empty(TILE, np.uint64)
-    for start in range(0, n, TILE):
-        count = counts[: min(TILE, n - start)]
+def _coactivity(xt, first, stop, both):
+    counts, active = np.empty(TILE, np.uint64), np.zeros(xt.shape[1], np.int64)
+    for row in xt:
+        for j in range(row.size):
+            active[j] += np.int64(popcount(row[j]))
+    for start in range(0, xt.shape[1], TILE):
+        others = xt[:, start : start + TILE]
+        count, of_others = counts[: others.shape[1]], active[start : start + TILE]
         for i in range(first, stop):
-            _differ(xt, i, start, count)
-            row = w[i, start : start + count.size]
-            for j in range(count.size):
-                row[j] = n_patterns - 2 * np.int64(count[j])
+            _differ(xt, i, others, count)
+            row = both[i, start : start + TILE]
+            for j in range(row.size):
+                row[j] = (active[i] + of_others[j] - np.int64(count[j])) >> 1
+
+
+@kernel()
+def _differ(xt, i, others, count):
+    """Set ``count[j]`` to the number of patterns in which unit i and unit j of ``others`` differ."""
+    count[:] = np.uint64(0)
+    whole = len(xt) & ~3
+    for w in range(0, whole, 4):  # four words at once: counts are read and written a quarter as often
+        a0, a1, a2, a3 = xt[w, i], xt[w + 1, i], xt[w + 2, i], xt[w + 3, i]
+        x0, x1, x2, x3 = others[w], others[w + 1], others[w + 2], others[w + 3]
+        for j in range(count.size):
+            count[j] += popcount(a0 ^ x0[j]) + popcount(a1 ^ x1[j]) + popcount(a2 ^ x2[j]) + popcount(a3 ^ x3[j])
+    for w in range(whole, len(xt)):
+        a0, x0 = xt[w, i], others[w]
+        for j in range(count.size):
+            count[j] += popcount(a0 ^ x0[j])
 
 
 def overlaps(x: np.ndarray, states: np.ndarray, n_units: int, threads: int = 1) -> np.ndarray:
@@ -157,11 +180,12 @@ def async_recall(
 
     Of float32 weights the first inputs are sums in float32: they may be off by ``N 2**-24 sum_i |w_ij|``, and act as a bias of that size.
     """
-    h = _inputs(w, states, threads)
+    bias = np.zeros(len(w), _sum_type(w)) if bias is None else bias.astype(np.result_type(_sum_type(w), bias))
+    # rows read in the order of the visits are at hand when their unit flips; whole numbers are quickest a row at a time, in order
+    alone = len(states) == 1 and threads == 1 and w.dtype == np.float32
+    h = np.empty(states.shape, bias.dtype) if alone else _inputs(w, states, bias, threads)
     settled = _at_cues(states)
-    if bias is not None:
-        h = h + bias
-    share(lambda first, stop: _settle(w, h, orders, max_sweeps, *settled, first, stop), len(states), threads)
+    share(lambda first, stop: _settle(w, bias, h, alone, orders, max_sweeps, *settled, first, stop), len(states), threads)
     return settled
 
 
@@ -193,7 +217,7 @@ def async_recall_patterns(
 
 def energy(w: np.ndarray, states: np.ndarray, threads: int = 1) -> np.ndarray:
     """Return ``-1/2 sum_ij s_i w_ij s_j`` of states (B, N) of -1 and 1, float64 (B,), for a symmetric matrix."""
-    return -0.5 * (_inputs(w, states, threads) * states).sum(axis=1, dtype=np.float64)
+    return -0.5 * (_inputs(w, states, np.zeros(len(w), _sum_type(w)), threads) * states).sum(axis=1, dtype=np.float64)
 
 
 def energy_patterns(x: np.ndarray, states: np.ndarray, n_units: int, self_coupling: bool = False, threads: int = 1) -> np.ndarray:
@@ -210,7 +234,7 @@ def storkey_store(w: np.ndarray, patterns: np.ndarray, threads: int = 1) -> None
     """
     n = len(w)
     signs = np.where(patterns, np.float32(1), np.float32(-1))
-    h = _inputs(w, signs[:1], threads).astype(np.float32)
+    h = _inputs(w, signs[:1].astype(np.int8), np.zeros(n), threads).astype(np.float32)
     for m, x in enumerate(signs):
         following = signs[min(m + 1, len(signs) - 1)]
         old, h = h[0], np.empty_like(h)
@@ -222,72 +246,73 @@ def _at_cues(states: np.ndarray) -> Settled:
     return Settled(states.astype(np.int8), np.zeros(b, np.int32), np.zeros(b, np.int64), np.zeros(b, np.bool_))
 
 
-def _inputs(w: np.ndarray, states: np.ndarray, threads: int) -> np.ndarray:
-    """Return ``sum_j w_ij s_bj``, (B, N): int64 of whole weights, float64 of float32 ones (summed in float32)."""
+def _sum_type(w: np.ndarray) -> type:
+    """Return the type that sums of N weights fit into."""
     if w.dtype == np.float32:
-        h, s, run = np.empty(states.shape, np.float64), states.astype(np.float32), _float_inputs
-    else:
-        h, s, run = np.empty(states.shape, np.int64), states.astype(np.int8), _whole_inputs
-    share(lambda first, stop: run(w, s, h, first, stop), len(w), threads, 4)
+        return np.float64
+    return np.int32 if w.dtype == np.int16 and len(w) <= 1 << 16 else np.int64
+
+
+def _inputs(w: np.ndarray, states: np.ndarray, bias: np.ndarray, threads: int) -> np.ndarray:
+    """Return ``bias_i + sum_j w_ij s_bj``, (B, N), of the type of the bias."""
+    h = np.empty(states.shape, bias.dtype)
+    run = _real_inputs if w.dtype == np.float32 else _whole_inputs
+    share(lambda first, stop: run(w, bias, states, h, first, stop), len(w), threads, 4)
     return h
 
 
 @kernel()
-def _whole_inputs(w, states, h, first, stop):
+def _whole_inputs(w, bias, states, h, first, stop):
     for i in range(first, stop):
         row = w[i]
         for b in range(len(states)):
-            s, total = states[b], np.int64(0)
+            s, total = states[b], h.dtype.type(0)
             for j in range(row.size):
-                total += row[j] * s[j]
-            h[b, i] = total
+                total = h.dtype.type(total + row[j] * s[j])  # as narrow as it is: numba would widen to 64 bits
+            h[b, i] = bias[i] + total
+
+
+@kernel()
+def _real_inputs(w, bias, states, h, first, stop):
+    last = stop - 1  # of fewer than four rows the last is summed again
+    for i in range(first, stop, 4):
+        for b in range(len(states)):
+            _four_inputs(w, bias, states[b], i, min(i + 1, last), min(i + 2, last), min(i + 3, last), h[b])
 
 
 @kernel(fastmath={"reassoc", "contract"})
-def _float_inputs(w, states, h, first, stop):
-    """Four rows at once: one stream alone gets less than the memory gives."""
-    for i in range(first, stop, 4):
-        last = stop - 1  # of fewer than four rows the last is summed again
-        r0, r1, r2, r3 = w[i], w[min(i + 1, last)], w[min(i + 2, last)], w[min(i + 3, last)]
-        for b in range(len(states)):
-            s = states[b]
-            t0 = t1 = t2 = t3 = np.float32(0)
-            for j in range(s.size):
-                t0 += r0[j] * s[j]
-                t1 += r1[j] * s[j]
-                t2 += r2[j] * s[j]
-                t3 += r3[j] * s[j]
-            h[b, i], h[b, min(i + 1, last)], h[b, min(i + 2, last)], h[b, min(i + 3, last)] = t0, t1, t2, t3
+def _four_inputs(w, bias, s, i0, i1, i2, i3, h):
+    """Set the inputs of four units at once: one stream alone, or one that ends after each row, gets less than the memory gives."""
+    r0, r1, r2, r3 = w[i0], w[i1], w[i2], w[i3]
+    t0 = t1 = t2 = t3 = np.float32(0)
+    for j in range(s.size):
+        s_j = np.float32(s[j])
+        t0 += r0[j] * s_j
+        t1 += r1[j] * s_j
+        t2 += r2[j] * s_j
+        t3 += r3[j] * s_j
+    h[i0], h[i1], h[i2], h[i3] = bias[i0] + t0, bias[i1] + t1, bias[i2] + t2, bias[i3] + t3
 
 
 @kernel()
-def _settle(w, h, orders, max_sweeps, states, sweeps, flips, converged, first, stop):
+def _settle(w, bias, h, alone, orders, max_sweeps, states, sweeps, flips, converged, first, stop):
     for b in range(first, stop):
         s, inputs, order = states[b], h[b], orders[b]
+        last = order.size - 1
         while sweeps[b] < max_sweeps and not converged[b]:
             sweeps[b] += 1
-            before, ahead = flips[b], 0
-            for k in range(order.size):
-                j = order[k]
-                if inputs[j] * s[j] < 0:
-                    # most units that look like flipping will: the next one's row, somewhere in memory, can be on its way meanwhile
-                    ahead = max(ahead, k + 1)
-                    while ahead < order.size and inputs[order[ahead]] * s[order[ahead]] >= 0:
-                        ahead += 1
-                    if ahead < order.size:
-                        _fetch(w[order[ahead]])
-                    s[j] = -s[j]
-                    flips[b] += 1
-                    change, row = 2 * s[j], w[j]
-                    for i in range(row.size):
-                        inputs[i] += change * row[i]
+            before = flips[b]
+            for k in range(0, order.size, 4):
+                if alone and sweeps[b] == 1:
+                    _four_inputs(w, bias, s, order[k], order[min(k + 1, last)], order[min(k + 2, last)], order[min(k + 3, last)], inputs)
+                for j in order[k : k + 4]:
+                    if inputs[j] * s[j] < 0:
+                        s[j] = -s[j]
+                        flips[b] += 1
+                        change, row = 2 * s[j], w[j]
+                        for i in range(row.size):
+                            inputs[i] += change * row[i]
             converged[b] = flips[b] == before
-
-
-@kernel()
-def _fetch(row):
-    for i in range(0, row.size, 64 // row.itemsize):
-        prefetch(row, i)
 
 
 @kernel()
@@ -309,7 +334,10 @@ def _settle_patterns(x, y, own, n_patterns, differ, orders, max_sweeps, states, 
         while sweeps[b] < max_sweeps and not converged[b]:
             sweeps[b] += 1
             before = flips[b]
-            for j in orders[b]:
+            for k in range(orders.shape[1]):
+                j, coming = orders[b, k], y[orders[b, min(k + 8, orders.shape[1] - 1)]]
+                for w in range(0, coming.size, 8):
+                    prefetch(coming, w)
                 active, of_active = _among(planes, y[j])
                 h = 2 * (n * active - 2 * of_active) - (n * n_patterns - 2 * total) - own[j] * s[j]
                 if h * s[j] < 0:
@@ -362,15 +390,45 @@ def _move(planes, x, state, n_patterns):
     return n_patterns - 2 * active if state > 0 else 2 * active - n_patterns
 
 
-@kernel(fastmath={"reassoc", "contract"})
+@kernel()
 def _storkey(w, x, h, following, following_h, first, stop):
     n = np.float32(x.size)
     keep, y, along = np.float32(1) + np.float32(2) / n, (x - h) / n, x / n
+    whole = stop - (stop - first) % 4
+    for i in range(first, whole, 4):
+        _renew_four(w[i : i + 4], keep, x[i : i + 4], h[i : i + 4], y, along, following, following_h[i : i + 4])
+    for i in range(whole, stop):
+        _renew(w[i : i + 1], keep, x[i : i + 1], h[i : i + 1], y, along, following, following_h[i : i + 1])
     for i in range(first, stop):
-        row, x_i, h_i, total = w[i], x[i], h[i], np.float32(0)
-        for j in range(row.size):
-            new = keep * row[j] + x_i * y[j] - h_i * along[j]
-            row[j] = new
-            total += new * following[j]
-        following_h[i] = total - row[i] * following[i]
-        row[i] = 0
+        following_h[i] -= w[i, i] * following[i]
+        w[i, i] = 0
+
+
+@kernel(fastmath={"reassoc", "contract"})
+def _renew(rows, keep, x, h, y, along, following, following_h):
+    row, x0, h0, total = rows[0], x[0], h[0], np.float32(0)
+    for j in range(row.size):
+        new = keep * row[j] + x0 * y[j] - h0 * along[j]
+        row[j] = new
+        total += new * following[j]
+    following_h[0] = total
+
+
+@kernel(fastmath={"reassoc", "contract"})
+def _renew_four(rows, keep, x, h, y, along, following, following_h):
+    """The same for four rows, so that the three vectors are read once for all."""
+    r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
+    x0, x1, x2, x3, h0, h1, h2, h3 = x[0], x[1], x[2], x[3], h[0], h[1], h[2], h[3]
+    t0 = t1 = t2 = t3 = np.float32(0)
+    for j in range(r0.size):
+        y_j, along_j, following_j = y[j], along[j], following[j]
+        n0 = keep * r0[j] + x0 * y_j - h0 * along_j
+        n1 = keep * r1[j] + x1 * y_j - h1 * along_j
+        n2 = keep * r2[j] + x2 * y_j - h2 * along_j
+        n3 = keep * r3[j] + x3 * y_j - h3 * along_j
+        r0[j], r1[j], r2[j], r3[j] = n0, n1, n2, n3
+        t0 += n0 * following_j
+        t1 += n1 * following_j
+        t2 += n2 * following_j
+        t3 += n3 * following_j
+    following_h[0], following_h[1], following_h[2], following_h[3] = t0, t1, t2, t3

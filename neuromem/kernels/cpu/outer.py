@@ -17,8 +17,8 @@ from neuromem.kernels.cpu.threads import share
 from neuromem.kernels.outer_rules import Loss, Retention, Step, WriteRule
 from neuromem.kernels.reference.outer import TINY
 
-RANK = 8  # pairs that one pass over a row adds: their coefficients for one row fill half of the vector registers
-PANEL_RANK = 24  # from this many pairs on, BLAS panels are faster than passes over the rows
+RANK = 8  # pairs that one pass over a row adds: their coefficients stay in registers
+PANEL_RANK = 8  # from this many pairs on, BLAS panels are faster than passes over the rows
 PANEL_ROWS, PANEL_COLUMNS = 256, 1024  # 1 MiB: a panel stays in the second-level cache
 PART = 1 << 22  # weights, each written once, that are worth a thread of their own: 0.3 ms
 KEY_BLOCK = 1 << 18  # components of keys (1 MiB) that stay there while a row takes one key after the other
@@ -120,16 +120,16 @@ def _panels(w: np.ndarray, gains: np.ndarray, vs: np.ndarray, decay: np.float32,
     panel = np.empty(n_rows * n_columns, np.float32)
     for i in range(0, len(w), PANEL_ROWS):
         for j in range(0, w.shape[1], PANEL_COLUMNS):
-            part = w[i : i + PANEL_ROWS, j : j + PANEL_COLUMNS]
-            made = panel[: part.size].reshape(part.shape)
-            np.matmul(gains[i : i + PANEL_ROWS], vs[:, j : j + PANEL_COLUMNS], out=made)
-            _add_panel(part, made, decay, low, high)
+            left, right, rows = gains[i : i + PANEL_ROWS], vs[:, j : j + PANEL_COLUMNS], w[i : i + PANEL_ROWS]
+            made = panel[: len(left) * right.shape[1]].reshape(len(left), -1)
+            np.matmul(left, right, out=made)
+            _add_panel(rows, j, made, decay, low, high)
 
 
 @kernel()
-def _add_panel(w, made, decay, low, high):
-    for i in range(len(w)):
-        row, more = w[i], made[i]
+def _add_panel(w, column, made, decay, low, high):
+    for i in range(len(made)):
+        row, more = w[i, column : column + made.shape[1]], made[i]
         for j in range(row.size):
             row[j] = _clipped(decay * row[j] + more[j], low, high)
 

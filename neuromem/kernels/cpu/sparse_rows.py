@@ -31,7 +31,7 @@ def build(pre: Rows, post: Rows, n_pre: int, n_post: int, self_synapses: bool = 
 
     ``self_synapses=False`` leaves out the synapses from unit i to unit i, as auto-association may want.
     """
-    visits, patterns = by_row(*pre, n_pre)
+    visits, patterns = by_row(*pre, n_pre, 0, pre.n)
     return _in_two_passes(
         lambda start, data, write, first, stop: _build(visits, patterns, *post, n_post, self_synapses, start, data, write, first, stop),
         n_pre,

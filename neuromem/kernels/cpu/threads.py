@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+
+
+@functools.cache
+def _pool(helpers: int) -> ThreadPoolExecutor:
+    """Return threads that stay: starting them anew costs ten times what handing them work does."""
+    return ThreadPoolExecutor(helpers, thread_name_prefix="neuromem")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of its parent's threads
 
 
 def share(run: Callable[[int, int], object], n: int, threads: int, multiple: int = 1) -> None:
@@ -17,8 +28,11 @@ def share(run: Callable[[int, int], object], n: int, threads: int, multiple: int
         run(0, n)
         return
     bounds = [min(n, blocks * part // threads * multiple) for part in range(threads + 1)]
-    with ThreadPoolExecutor(threads - 1) as pool:
-        futures = [pool.submit(run, bounds[part], bounds[part + 1]) for part in range(1, threads)]
+    pool = _pool(threads - 1)
+    futures = [pool.submit(run, bounds[part], bounds[part + 1]) for part in range(1, threads)]
+    try:
         run(bounds[0], bounds[1])  # the caller's thread works too
-        for future in futures:
-            future.result()
+    finally:
+        wait(futures)  # none may still write when the caller goes on, whatever happened
+    for future in futures:
+        future.result()

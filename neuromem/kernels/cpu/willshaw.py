@@ -18,6 +18,7 @@ from neuromem.kernels.cpu.threads import share
 from neuromem.kernels.cpu.visits import by_row
 
 FEW_VISITS = 1  # rows visited less often by one call, on average, are not worth sorting the visits by row
+NEAR_UNITS = 1 << 21  # post units that a thread sorts the visits of at a time: 8 MiB, which stay in a shared cache
 AHEAD = 4  # visits of a row between asking for a pattern and storing it: enough to hide its way from memory
 
 
@@ -25,9 +26,13 @@ def store(table: np.ndarray, pre: Rows, post: Rows, threads: int = 1) -> None:
     """Connect, for each b, the active units of pre pattern b to those of post pattern b; the table changes in place."""
     if pre.units.size < FEW_VISITS * len(table):
         share(lambda first, stop: _store_by_pattern(table, *pre, *post, first, stop), len(table), threads)
-    else:
-        visits, patterns = by_row(*pre, len(table))
-        share(lambda first, stop: _store_by_row(table, visits, patterns, *post, first, stop), len(table), threads)
+        return
+    part = max(1, NEAR_UNITS * pre.n // post.units.size) * threads if post.units.size else pre.n
+    for begin in range(0, pre.n, part):
+        size = min(part, pre.n - begin)
+        sorted_parts: list[tuple[np.ndarray, np.ndarray]] = []
+        share(lambda b, e: sorted_parts.append(by_row(*pre, len(table), begin + b, begin + e)), size, threads)  # noqa: B023
+        share(lambda first, stop: [_store_by_row(table, *v, *post, first, stop) for v in sorted_parts], len(table), threads)  # noqa: B023
 
 
 def recall_all(table: np.ndarray, cues: Rows, threads: int = 1) -> np.ndarray:
@@ -186,24 +191,42 @@ def _at_least(planes, threshold, chosen):
 
 
 @kernel()
-def _kth_largest(planes, k, candidates):
-    """Return the k-th largest count: of the units that agree with it so far, enough have its next bit set, or it is not set."""
-    candidates[:] = ~np.uint64(0)
-    count = 0
-    for p in range(planes.shape[0] - 1, -1, -1):
-        plane = planes[p]
-        set_here = np.uint64(0)
-        for w in range(plane.size):
-            set_here += popcount(candidates[w] & plane[w])
-        if np.int64(set_here) >= k:
-            count |= 1 << p
-            for w in range(plane.size):
-                candidates[w] &= plane[w]
+def _narrow(tied, chosen, plane, clear, below):
+    """Keep the tied units whose bit in ``plane`` is set (or clear: then those with a set one have won); return how many have the next set."""
+    n_set = np.uint64(0)
+    for w in range(plane.size):
+        with_bit = tied[w] & plane[w]
+        chosen[w] |= with_bit & clear
+        still = with_bit ^ (tied[w] & clear)
+        tied[w] = still
+        n_set += popcount(still & below[w])
+    return np.int64(n_set)
+
+
+@kernel()
+def _winners(planes, k, tied, chosen):
+    """Set the bits of the units whose count is at least the k-th largest, and not 0.
+
+    That count is found bit by bit from the highest: of the units that agree with it so far, ``tied``, those with the next bit set have
+    the larger counts. Where they are k or more it has that bit set too; where they are fewer they have won, and k - their number are sought.
+    """
+    none, every = np.uint64(0), ~np.uint64(0)
+    top = planes.shape[0] - 1
+    tied[:] = every
+    chosen[:] = none
+    n_set = _narrow(tied, chosen, chosen, every, planes[top])  # no unit has a bit set in ``chosen`` yet: all stay tied
+    kth_is_zero = True
+    for p in range(top, -1, -1):
+        below = planes[max(p - 1, 0)]
+        if n_set >= k:
+            kth_is_zero = False
+            n_set = _narrow(tied, chosen, planes[p], none, below)
         else:
-            k -= np.int64(set_here)
-            for w in range(plane.size):
-                candidates[w] &= ~plane[w]
-    return count
+            k -= n_set
+            n_set = _narrow(tied, chosen, planes[p], every, below)
+    if not kth_is_zero:
+        for w in range(tied.size):
+            chosen[w] |= tied[w]
 
 
 @kernel()
@@ -235,4 +258,4 @@ def _recall_winners(table, start, units, n_planes, k, recalled, first, stop):
     planes, carry = np.empty((n_planes, n_words), np.uint64), np.empty(n_words, np.uint64)
     for b in range(first, stop):
         _add_rows(table, units, start[b], start[b + 1], planes, carry)
-        _at_least(planes, max(1, _kth_largest(planes, k, recalled[b])), recalled[b])
+        _winners(planes, k, carry, recalled[b])

@@ -61,7 +61,10 @@ def polynomial_fields(
 
 
 def exponential_fields(blocks: np.ndarray, n_patterns: int, n_units: int, states: np.ndarray, beta: float, threads: int = 1) -> np.ndarray:
-    """Return the fields (B, N), float64, for F(o) = exp(beta o), divided by exp(beta (max_m o_m + 2)) so that nothing overflows."""
+    """Return the fields (B, N), float64, for F(o) = exp(beta o), divided by exp(beta (max_m o_m + 2)) so that nothing overflows.
+
+    From beta = 350 on exp(-2 beta) is 0 in float64, and so are the fields of units in which nothing near differs.
+    """
     return _fields(blocks, n_patterns, n_units, states, lambda overlap, top: np.exp(beta * (overlap - top)))
 
 

@@ -17,8 +17,8 @@ from decimal import Context, Decimal, localcontext
 
 import numpy as np
 
-from neuromem.capacity.bracket import largest
 from neuromem.errors import SpecError
+from neuromem.theory.bracket import largest
 
 HETERO_LIMIT = math.log(2)
 """Bits per synapse of hetero-association as n -> infinity with k = log2 n: half of the synapses on, M k^2/n^2 = ln 2, k log2 n bits each."""

@@ -26,8 +26,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from neuromem.capacity.bracket import largest
 from neuromem.errors import SpecError
+from neuromem.theory.bracket import largest
 
 Rule = Literal["hebb", "covariance", "willshaw", "bcpnn"]
 

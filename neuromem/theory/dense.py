@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from neuromem.capacity.bracket import largest
-from neuromem.capacity.theory_hopfield import tail
 from neuromem.errors import SpecError
+from neuromem.theory.bracket import largest
+from neuromem.theory.hopfield import tail
 
 
 def double_factorial(m: int) -> int:

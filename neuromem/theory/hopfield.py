@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
-from neuromem.capacity.bracket import largest
 from neuromem.errors import SpecError
+from neuromem.theory.bracket import largest
 
 
 def _load_at(y: float) -> float:

@@ -8,8 +8,12 @@ import math
 import numpy as np
 import pytest
 
-from neuromem.capacity import information, theory_dense, theory_hopfield, theory_hypercolumns, theory_willshaw
 from neuromem.errors import SpecError
+from neuromem.theory import dense as theory_dense
+from neuromem.theory import hopfield as theory_hopfield
+from neuromem.theory import hypercolumns as theory_hypercolumns
+from neuromem.theory import information
+from neuromem.theory import willshaw as theory_willshaw
 
 stats = pytest.importorskip("scipy.stats", reason="scipy is the witness; pip install 'neuromem[dev]'")
 
@@ -160,6 +164,13 @@ def test_willshaw_with_a_noisy_cue() -> None:
         assert abs(np.mean(rates) - value) < 4 * np.std(rates, ddof=1) / math.sqrt(len(rates))
 
 
+def test_a_pattern_makes_no_error_of_its_own() -> None:
+    """One pattern alone gives none; with two of k = 2 of n = 4, a unit errs if the other pattern is it and the one cue unit: 1 in 6."""
+    assert theory_willshaw.false_probability(1, 100, 10, 1) == 0.0
+    assert theory_willshaw.false_probability(2, 4, 2, 1) == pytest.approx(1 / 6)
+    assert theory_willshaw.false_probability(2, 4, 2, 1, post=(4, 1)) == pytest.approx(1 / 2 * 1 / 4)
+
+
 def test_willshaw_capacity_is_where_exact_recall_crosses() -> None:
     for post in (None, (2000, 12)):
         at = theory_willshaw.capacity(1000, 10, 10, post=post)
@@ -253,6 +264,28 @@ def test_winners_of_drawn_networks(rule: theory_hypercolumns.Rule) -> None:
         scores = np.eye(units)[cue].reshape(m, -1) @ counts + bias + 1e-9 * rng.random((m, hypercolumns * units))
         shares.append((scores.reshape(m, hypercolumns, units).argmax(axis=2) == winners)[:, 1:].mean())
     assert np.mean(shares) == pytest.approx(theory_hypercolumns.win_probability(rule, hypercolumns, units, m, wrong), abs=0.01)
+
+
+@pytest.mark.parametrize("rule", ["hebb", "willshaw", "bcpnn"])
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_winners_by_enumeration(rule: theory_hypercolumns.Rule, wrong: int) -> None:
+    """Three patterns over three hypercolumns of two units: all 512 sets; with two units the formula leaves nothing out."""
+    m, wins = 3, []
+    for drawn in itertools.product(range(2), repeat=3 * m):
+        patterns = np.array(drawn).reshape(m, 3)
+        cue = patterns[0, 1:] ^ np.array([0, wrong])
+        scores = []
+        for unit in (patterns[0, 0], 1 - patterns[0, 0]):
+            mine = patterns[:, 0] == unit
+            counts = [int((mine & (patterns[:, 1 + j] == cue[j])).sum()) for j in range(2)]
+            if rule == "bcpnn":  # weights and bias as they stand, but for what both units share: n_j and M
+                used = math.log(max(mine.sum(), 1 / m))
+                scores.append(sum(math.log(max(c, 1 / m)) - used for c in counts) + used)
+            else:
+                scores.append(sum(min(c, 1) if rule == "willshaw" else c for c in counts))
+        tie = math.isclose(scores[0], scores[1], abs_tol=1e-12)
+        wins.append(0.5 if tie else float(scores[0] > scores[1]))
+    assert theory_hypercolumns.win_probability(rule, 3, 2, m, wrong) == pytest.approx(np.mean(wins), abs=1e-12)
 
 
 def test_steps_from_a_cue() -> None:

@@ -1,0 +1,156 @@
+"""One load measured: patterns are stored in a fresh memory and recalled from their cues; how well, on average."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuromem.api import build
+from neuromem.capacity.criteria import Criterion
+from neuromem.capacity.streams import BLOCK, PatternStream
+from neuromem.capacity.task import Task
+from neuromem.errors import NotConvergedWarning, OverloadWarning
+from neuromem.kernels.bits import Patterns
+from neuromem.runs.batches import read_batch
+from neuromem.runs.matrix_session import Batch, MatrixSession
+
+CUES = 8192
+"""Patterns recalled at each load, over all sets."""
+
+MOST_SETS = 64
+"""Independent sets of patterns for a small memory, at most."""
+
+NEARLY = 0.99
+"""Real answers count as exact from this cosine with their pattern on."""
+
+FAR, FEWEST_PARTS, FEWEST_CUES = 4.5, 8, 512
+"""A load is left when its value is this many standard errors off the criterion, after so many parts and cues at least."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Means over ``n_cues`` recalled patterns of ``n_sets`` sets of ``n_patterns``; ``unsettled``: the fraction of recalls that did not converge.
+
+    ``overlap``: of bipolar patterns ``sum x_i s_i / n``; of binary ones ``c / k - f / (n - k)`` with c right and f false active units of
+    k and n - k (1 if exact, 0 by chance); of real ones the cosine. ``exact``: no unit is wrong, or a cosine of at least 0.99.
+    """
+
+    n_patterns: int
+    exact: float
+    overlap: float
+    bit_error: float
+    unsettled: float
+    n_cues: int
+    n_sets: int
+
+
+class Laboratory:
+    """Measures one task, on one backend, as a function of seed and load.
+
+    Each seed stands for ``n_sets`` independent sets of patterns, nested in the load; about ``CUES`` patterns are recalled at
+    each load: the first of each set, or where order matters, evenly chosen ones.
+    """
+
+    def __init__(self, task: Task, criterion: Criterion, backend: str = "cpu", n_sets: int = 1) -> None:
+        self.task, self.criterion, self.backend, self.n_sets = task, criterion, backend, n_sets
+        self.known: dict[tuple[int, int], Measured] = {}
+        self._streams: dict[int, PatternStream] = {}
+        self._seed = -1
+
+    def __call__(self, seed: int, n_patterns: int) -> float:
+        """Return the criterion's quantity at a load; loads far beyond or below the criterion take fewer cues."""
+        found = self.known.get((seed, n_patterns))
+        if found is None:
+            found = self.known[seed, n_patterns] = self.measure(seed, n_patterns, until_far=True)
+        return float(getattr(found, self.criterion.quantity))
+
+    def measure(self, seed: int, n_patterns: int, until_far: bool = False, n_cues: int = CUES) -> Measured:
+        """Store the first ``n_patterns`` of each set in a fresh memory, and recall ``n_cues`` of them in all."""
+        sums: list[np.ndarray] = []
+        last = 0
+        for number, session, pre, post in self.filled(seed, n_patterns):
+            last = number + 1
+            for part, chosen in enumerate(self.parts(n_patterns, n_cues)):
+                cues = self.stream(seed, number).cues(pre[chosen], part)
+                sums.append(self.compare(session, cues, post[chosen]))
+                if until_far and self._far(sums):
+                    return _means(n_patterns, sums, last)
+        return _means(n_patterns, sums, last)
+
+    def filled(self, seed: int, n_patterns: int) -> Iterator[tuple[int, MatrixSession, np.ndarray, np.ndarray]]:
+        """Yield, for each set, its number, a memory that holds ``n_patterns``, the cues without errors, and what they should give."""
+        lag = self.task.program.lag
+        for number in range(self.n_sets):
+            pre, post = self.stream(seed, number).first(n_patterns + lag)
+            session = build(self.task.memory, self.backend, seed=seed * MOST_SETS + number)
+            with quiet():
+                session.store(pre, None if self.task.program.recurrent else post)
+            yield number, session, pre[:n_patterns], post[lag:]
+
+    def stream(self, seed: int, number: int) -> PatternStream:
+        """Return the stream of a set; those of one seed are kept."""
+        if seed != self._seed:
+            self._streams, self._seed = {}, seed
+        if number not in self._streams:
+            self._streams[number] = PatternStream(self.task, seed, number)
+        return self._streams[number]
+
+    def parts(self, n_patterns: int, n_cues: int = CUES) -> Iterator[np.ndarray]:
+        """Yield the numbers of the patterns that are recalled of each set, in parts."""
+        count = min(n_patterns, math.ceil(n_cues / self.n_sets))
+        chosen = np.arange(count) if self.task.exchangeable else np.arange(count) * n_patterns // count
+        for first in range(0, count, BLOCK):
+            yield chosen[first : first + BLOCK]
+
+    def compare(self, session: MatrixSession, cues: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Recall cues and return sums over them: exact, overlap, bit error, unsettled, and their number."""
+        with quiet():
+            recalled = session.recall(cues, graded=False)
+        target, _ = read_batch(wanted, self.task.program.post, "capacity")
+        exact, overlap, wrong = agreement(recalled.state, target, self.task.alphabet)
+        return np.array([exact.sum(), overlap.sum(), wrong.sum(), (~recalled.converged).sum(), len(exact)], np.float64)
+
+    def _far(self, sums: list[np.ndarray]) -> bool:
+        if len(sums) < FEWEST_PARTS:
+            return False
+        column = ("exact", "overlap", "bit_error").index(self.criterion.quantity)
+        parts, cues = np.array(sums)[:, column], np.array(sums)[:, -1]
+        if cues.sum() < FEWEST_CUES:
+            return False
+        error = np.std(parts / cues, ddof=1) / math.sqrt(len(parts))
+        return bool(abs(parts.sum() / cues.sum() - self.criterion.level) > FAR * error)
+
+
+def agreement(answer: Batch, target: Batch, alphabet: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return, for each of B answers, whether it is exact, its overlap with the target, and the fraction of wrong units, see ``Measured``."""
+    if not isinstance(answer, Patterns) or not isinstance(target, Patterns):
+        a, t = np.asarray(answer, np.float64), np.asarray(target, np.float64)
+        size = np.linalg.norm(a, axis=1) * np.linalg.norm(t, axis=1)
+        cosine = np.divide((a * t).sum(axis=1), size, out=np.zeros(len(a)), where=size > 0)
+        return cosine >= NEARLY, cosine, np.full(len(a), np.nan)
+    n = target.n
+    wrong = np.bitwise_count(answer.words ^ target.words).sum(axis=1, dtype=np.int64)
+    if alphabet == "bipolar":
+        return wrong == 0, 1 - 2 * wrong / n, wrong / n
+    k = np.bitwise_count(target.words).sum(axis=1, dtype=np.int64)
+    right = np.bitwise_count(answer.words & target.words).sum(axis=1, dtype=np.int64)
+    missed = k - right
+    return wrong == 0, right / np.maximum(1, k) - (wrong - missed) / np.maximum(1, n - k), wrong / n
+
+
+class quiet(warnings.catch_warnings):
+    """Silences what the laboratory is about: overload, and recall that does not converge, which it reports as a fraction."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        for kind in (OverloadWarning, NotConvergedWarning):
+            warnings.simplefilter("ignore", kind)
+
+
+def _means(n_patterns: int, sums: list[np.ndarray], n_sets: int) -> Measured:
+    exact, overlap, wrong, unsettled, cues = (float(x) for x in np.sum(sums, axis=0))
+    return Measured(n_patterns, exact / cues, overlap / cues, wrong / cues, unsettled / cues, int(cues), n_sets)

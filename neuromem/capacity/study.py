@@ -1,0 +1,264 @@
+"""A capacity study: the largest load that meets a criterion, over seeds; the curve around it, the basin of attraction, and theory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from neuromem.capacity.criteria import Criterion
+from neuromem.capacity.intervals import Interval, mean_interval
+from neuromem.capacity.measure import CUES, MOST_SETS, Laboratory, Measured
+from neuromem.capacity.predictions import Theory, predict
+from neuromem.capacity.search import CapacitySearch, SearchInterrupted, find_capacity
+from neuromem.capacity.task import Task, make_task
+from neuromem.errors import SpecError
+from neuromem.spec.memory import MemoryModel
+from neuromem.spec.trial import Trial
+from neuromem.theory.bracket import largest
+from neuromem.theory.information import bits_per_synapse
+
+RESOLUTION = 0.005
+"""A search stops within this fraction of the capacity."""
+
+LIMIT, HIDDEN_LIMIT = 2**20, 2**15
+"""Most patterns by default; recall of a dense memory takes time in proportion to what is stored."""
+
+AROUND = (0.4, 0.6, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 1.9)
+"""Loads of the curve, relative to the capacity."""
+
+BASIN_CUES = 1024
+"""Cues at each point of the basin and seed."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Seeds averaged at one load (or one error of the cues): mean and Student interval of the criterion's quantity."""
+
+    x: float
+    n_patterns: int
+    value: Interval
+    unsettled: float
+
+
+@dataclass(frozen=True)
+class Basin:
+    """The fraction recalled exactly against the errors of the cue: ``error`` names them, ``points`` have them as fractions ``x``."""
+
+    error: str
+    n_patterns: int
+    points: tuple[Point, ...]
+
+    @property
+    def radius(self) -> float | None:
+        """The error at which half of the patterns are recalled, interpolated; None when it is never crossed."""
+        x, y = [p.x for p in self.points], [p.value.value for p in self.points]
+        for i in range(len(x) - 1):
+            if y[i] >= 0.5 > y[i + 1]:
+                return x[i] + (y[i] - 0.5) / (y[i] - y[i + 1]) * (x[i + 1] - x[i])
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What was found of one task. ``measured`` has all points of the search, ``complete`` is False after an interruption."""
+
+    task: Task
+    criterion: Criterion
+    backend: str
+    n_sets: int
+    search: CapacitySearch
+    measured: dict[tuple[int, int], Measured]
+    theory: Theory
+    curve: tuple[Point, ...] = ()
+    basins: tuple[Basin, ...] = ()
+    complete: bool = True
+
+    @property
+    def capacity(self) -> Interval | None:
+        """Mean and 95 % Student interval over seeds; None when no seed was finished."""
+        return self.search.interval() if self.search.seeds else None
+
+    @property
+    def at_capacity(self) -> list[Measured]:
+        """What was measured at the capacity of each seed (of those that hold at least one pattern)."""
+        return [self.measured[s.seed, s.capacity] for s in self.search.seeds if s.capacity > 0]
+
+    @property
+    def n_synapses(self) -> float | None:
+        """Number of weights at the capacity."""
+        return None if self.capacity is None else self.task.n_synapses(self.capacity.value)
+
+    @property
+    def stored_bits(self) -> float | None:
+        """Bits per synapse of the patterns that are recalled exactly at the capacity; None of real patterns."""
+        return self._bits(self.task.bits())
+
+    @property
+    def gained_bits(self) -> float | None:
+        """The same beyond what the cues tell."""
+        return self._bits(self.task.gained_bits())
+
+    def _bits(self, of_a_pattern: float | None) -> float | None:
+        if self.capacity is None or of_a_pattern is None or self.n_synapses is None:
+            return None
+        found = self.at_capacity
+        exact = float(np.mean([m.exact for m in found])) if found else 0.0
+        return bits_per_synapse(self.capacity.value, max(0.0, of_a_pattern), exact, self.n_synapses)
+
+    @property
+    def unsettled(self) -> float | None:
+        """The fraction of recalls at the capacity that did not converge within the memory's limit."""
+        return float(np.mean([m.unsettled for m in self.at_capacity])) if self.at_capacity else None
+
+
+class StudyInterrupted(KeyboardInterrupt):
+    """The user interrupted a study; ``study`` is what was measured by then."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__("interrupted")
+        self.study = study
+
+
+def study(
+    memory: MemoryModel,
+    criterion: Criterion,
+    *,
+    errors: Trial | None = None,
+    seeds: Iterable[int] = (0, 1, 2),
+    backend: str = "cpu",
+    limit: int | None = None,
+    curve: bool = False,
+    basin: bool = False,
+    progress: Progress | None = None,
+) -> Study:
+    """Find the largest number of random patterns that meets ``criterion``, for each seed, and what else is asked for.
+
+    Args:
+        memory: one without spikes.
+        criterion: see ``read_criterion``.
+        errors: of the cues (default: one wrong unit, see ``make_task``); none with a criterion of clean cues.
+        seeds: of which each stands for independent sets of patterns.
+        backend: the engine.
+        limit: most patterns that are tried (default: 2**20, of dense memories 2**15; and half of all that there are).
+        curve: measure loads around the capacity too.
+        basin: measure recall against errors of the cue, at half the capacity and at the capacity.
+        progress: called with (points measured, points expected).
+
+    Raises ``SpecError``, ``UnsupportedError``, ``LimitError``, and ``StudyInterrupted`` on Ctrl-C.
+    """
+    wanted = list(seeds)
+    if not wanted or len(set(wanted)) != len(wanted):
+        raise SpecError(f"seeds are {wanted}; expected at least one, all distinct")
+    task = make_task(memory, Trial(1) if criterion.clean and errors is None else errors)
+    theory = predict(task, criterion)
+    most = _limit(task, limit)
+    counter = _Counter(progress, 10 * len(wanted) + 6 + (len(AROUND) * len(wanted) if curve else 0) + (2 * len(wanted) if basin else 0))
+    result = Study(task, criterion, backend, 1, CapacitySearch((), (), most), {}, theory, complete=False)
+    try:
+        n_sets, start = _pilot(task, criterion, backend, wanted[0], theory, most, counter)
+        laboratory = Laboratory(task, criterion, backend, n_sets)
+        result = replace(result, n_sets=n_sets, measured=laboratory.known)
+        found = find_capacity(
+            laboratory, criterion.holds, seeds=wanted, start=start, limit=most, resolution=RESOLUTION, progress=lambda point: counter()
+        )
+        result = replace(result, search=found)
+        capacity = round(found.interval().value)
+        if curve:
+            loads = sorted({min(most, max(1, round(f * capacity))) for f in AROUND})
+            for load in loads:
+                result = replace(result, curve=(*result.curve, _averaged(laboratory, wanted, load, counter)))
+        if basin:
+            for load in sorted({max(1, capacity // 2), max(1, capacity)}):
+                result = replace(result, basins=(*result.basins, measure_basin(laboratory, wanted, load, counter)))
+    except SearchInterrupted as stopped:
+        raise StudyInterrupted(replace(result, search=stopped.result)) from None
+    except KeyboardInterrupt:
+        raise StudyInterrupted(result) from None
+    return replace(result, complete=True)
+
+
+def measure_basin(laboratory: Laboratory, seeds: Sequence[int], n_patterns: int, done: Callable[[], None] = lambda: None) -> Basin:
+    """Measure the fraction recalled exactly against the cue's errors: flips, deletions, moves or noise, whichever the cues have."""
+    task = laboratory.task
+    error, levels = _levels(task)
+    values: dict[float, list[float]] = {level: [] for level in levels}
+    unsettled: dict[float, list[float]] = {level: [] for level in levels}
+    for seed in seeds:
+        sums = {level: np.zeros(5) for level in levels}
+        for number, session, pre, post in laboratory.filled(seed, n_patterns):
+            for part, chosen in enumerate(laboratory.parts(n_patterns, BASIN_CUES)):
+                for level in levels:
+                    stream = laboratory.stream(seed, number)
+                    cues = stream.cues(pre[chosen], part, Trial(1, **{error: level}))  # type: ignore[arg-type]
+                    sums[level] += laboratory.compare(session, cues, post[chosen])
+        for level in levels:
+            values[level].append(float(sums[level][0] / sums[level][-1]))
+            unsettled[level].append(float(sums[level][3] / sums[level][-1]))
+        done()
+    points = (Point(level, n_patterns, mean_interval(values[level]), float(np.mean(unsettled[level]))) for level in levels)
+    return Basin(error, n_patterns, tuple(points))
+
+
+def _levels(task: Task) -> tuple[str, list[float]]:
+    """Return which error the basin is measured with, and its levels: whole numbers of units, as fractions."""
+    if task.program.pre.cell.alphabet == "bipolar":
+        error, of, most = "flips", task.program.pre.size, 0.45
+    elif task.program.pre.cell.alphabet == "real":
+        return "noise", [0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0]
+    else:
+        error, of = ("moves" if task.grouped else "deletions"), task.k_pre
+        most = (of - 1) / of
+    return error, [count / of for count in sorted({round(i / 8 * most * of) for i in range(9)})]
+
+
+def _pilot(
+    task: Task, criterion: Criterion, backend: str, seed: int, theory: Theory, most: int, done: Callable[[], None]
+) -> tuple[int, int]:
+    """Return the number of sets and the first load of a study, from a rough search with one set of patterns."""
+    laboratory = Laboratory(task, criterion, backend)
+
+    def holds(n_patterns: int) -> bool:
+        done()
+        return criterion.holds(laboratory(seed, n_patterns))
+
+    guess = theory.guess
+    first = task.program.post.size / 10 if guess is None or not math.isfinite(guess) else guess
+    start, _ = largest(holds, start=min(most, max(1, round(first))), limit=most, resolution=0.1)
+    start = max(1, start)
+    return min(MOST_SETS, math.ceil(CUES / start)), start
+
+
+def _limit(task: Task, limit: int | None) -> int:
+    if limit is not None and limit < 1:
+        raise SpecError(f"limit is {limit}; expected a number of patterns, at least 1")
+    usual = HIDDEN_LIMIT if task.program.hidden is not None else LIMIT
+    there_are = 2**task.possible / 2 if task.possible < 60 else math.inf
+    return int(max(1, min(usual if limit is None else limit, there_are)))
+
+
+def _averaged(laboratory: Laboratory, seeds: Sequence[int], load: int, done: Callable[[], None]) -> Point:
+    measured = []
+    for seed in seeds:
+        measured.append(laboratory.measure(seed, load))
+        done()
+    values = [float(getattr(m, laboratory.criterion.quantity)) for m in measured]
+    return Point(load, load, mean_interval(values), float(np.mean([m.unsettled for m in measured])))
+
+
+@dataclass
+class _Counter:
+    """Counts points for a progress bar; what is expected is a guess, and grows."""
+
+    progress: Progress | None
+    expected: int
+    done: int = field(default=0)
+
+    def __call__(self) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, max(self.expected, self.done + 1))

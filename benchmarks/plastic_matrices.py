@@ -191,9 +191,9 @@ def bcpnn_traces(n: int, rounds: int) -> None:
         np.log(w, out=w)
         np.log(np.maximum(p_j, eps), out=bias)
 
-    both = np.stack([p_ij, p_ij])
+    weights = w
     contestants: Contestants = {
-        "scale of both matrices": lambda: [_scale(m, np.float32(0.999)) for m in both],
+        "scale of both matrices": lambda: [_scale(m, np.float32(1.0)) for m in (p_ij, weights)],
         "neuromem": lambda: bcpnn.traces_update(*state, 0.01),
         "numpy, as the equations": as_written,
         "numpy, few temporaries": with_few_temporaries,

@@ -24,10 +24,10 @@ Draw = Callable[[dict[str, Any], Path], None]
 RESULTS, FIGURE = "results.json", "figure.png"
 
 
-def perform(folder: Path, measure: Measure, backend: Backend, quick: bool) -> dict[str, Any]:
-    """Return the results of the experiment in ``folder``, with one verdict for each claim of its ``expected.toml``."""
+def perform(folder: Path, measure: Measure, backend: Backend, quick: bool, claims: bool = True) -> dict[str, Any]:
+    """Return the results of the experiment in ``folder``, with one verdict for each claim of its ``expected.toml``, if ``claims``."""
     found = json.loads(json.dumps(measure(backend, quick)))  # the very values that a reader of the file gets
-    verdicts = compare(found["measured"], folder / "expected.toml", quick)
+    verdicts = compare(found["measured"], folder / "expected.toml", quick) if claims else ()
     return {
         "experiment": folder.name,
         "quick": quick,
@@ -69,20 +69,31 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def main(folder: Path, measure: Measure, draw: Draw, argv: Sequence[str] | None = None) -> int:
-    """Run the experiment in ``folder`` as a command; return its exit status: 0, or 2 after an error in its use."""
-    parser = argparse.ArgumentParser(prog=f"python -m neuromem.experiments.{folder.name}.run")
+def main(
+    folder: Path,
+    measure: Measure,
+    draw: Draw,
+    argv: Sequence[str] | None = None,
+    parents: Sequence[argparse.ArgumentParser] = (),
+    claims: bool = True,
+) -> int:
+    """Run the experiment in ``folder`` as a command; return its exit status: 0, or 2 after an error in its use.
+
+    ``parents`` have options of its own. Without ``claims``, nothing is compared with ``expected.toml``: other data have no claims.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m neuromem.experiments.{folder.name}.run", parents=list(parents))
     parser.add_argument("--quick", action="store_true", help="a small version that takes seconds; its rates are coarse")
     parser.add_argument("--backend", default="cpu", help="reference, cpu or brian2 (default: cpu)")
     parser.add_argument("--out", type=Path, default=Path(folder.name), help=f"folder for {RESULTS} and {FIGURE} (default: ./{folder.name})")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     options = parser.parse_args(argv)
     try:
-        results = perform(folder, measure, load_backend(options.backend), options.quick)
+        results = perform(folder, measure, load_backend(options.backend), options.quick, claims)
         write(results, draw, options.out, options.force)
     except NeuromemError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(table(results))
+    if claims:
+        print(table(results))
     print(f"written: {options.out / RESULTS}, {options.out / FIGURE}")
     return 0

@@ -176,11 +176,11 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "theta": (
         lambda: Threshold(0.0),
-        "Threshold: theta = 0.0; expected a finite number above 0.",
+        "Threshold: theta = 0.0; expected a number above 0, at most 1e+09.",
     ),
     "gain": (
         lambda: SoftWTA(4, float("inf")),
-        "SoftWTA: gain = inf; expected a finite number above 0.",
+        "SoftWTA: gain = inf; expected a number above 0, at most 1e+09.",
     ),
     "winners": (
         lambda: KWinners(0),

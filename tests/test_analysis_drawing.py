@@ -11,7 +11,7 @@ import pytest
 
 from neuromem.analysis.drawing import EXCITATORY, INHIBITORY, draw_network, network_figure
 from neuromem.analysis.layers import Place, crossings, ends, lay_out, layer_numbers, order_layers, stack
-from neuromem.models import ca3_cam
+from neuromem.models import ca3_cam, hetero, hopfield
 from neuromem.spec import (
     STDP,
     AdditiveWeightDependence,
@@ -211,3 +211,13 @@ def test_the_drawing_is_written(tmp_path: Path) -> None:
     draw_network(ca3_cam(5, 10).network, path, title="CA3")
     assert path.read_bytes().startswith(b"\x89PNG")
     assert [p.name for p in tmp_path.iterdir()] == ["net.png"]
+
+
+def test_memories_without_spikes_are_a_loop_or_two_boxes() -> None:
+    loop = network_figure(hopfield(30).network).axes[0]
+    assert [text.get_text() for text in loop.texts if text.get_gid() == "size:units"] == ["30 units"]
+    assert "legend:learned weights" in {line.get_gid() for line in loop.lines}
+    pair = network_figure(hetero(30, 20).network).axes[0]
+    x = {patch.get_gid(): patch.get_window_extent().x0 for patch in pair.patches if str(patch.get_gid()).startswith("node:")}
+    assert x["node:cue"] < x["node:content"]
+    assert [text.get_text() for text in pair.texts if str(text.get_gid()).startswith("size:")] == ["30 units", "20 units"]

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuromem.theory import willshaw as theory_willshaw
-from neuromem.theory.bracket import largest
 from neuromem.capacity.fits import extrapolate, power_law
 from neuromem.capacity.intervals import mean_interval, student_cdf, student_quantile, wilson_interval
 from neuromem.capacity.search import Point, SearchInterrupted, find_capacity
 from neuromem.errors import SpecError
+from neuromem.theory import willshaw as theory_willshaw
+from neuromem.theory.bracket import largest
 
 stats = pytest.importorskip("scipy.stats", reason="scipy is the witness; pip install 'neuromem[dev]'")
 optimize = pytest.importorskip("scipy.optimize", reason="scipy is the witness; pip install 'neuromem[dev]'")

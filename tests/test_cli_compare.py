@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cli_testing import say
 
@@ -82,3 +83,46 @@ def test_two_engines_agree() -> None:
     said = say("compare", "ca3-cam", "--backends", "reference,cpu")
     assert (said.status, said.err) == (0, "")
     assert "cpu" in said.out
+
+
+def test_engines_agree_on_a_trial() -> None:
+    said = say("compare", "hopfield", "--patterns", "5", "--noise", "flips=0.2", "--seed", "2")
+    assert (said.status, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[0].startswith("hopfield, trial of 5 patterns, seed 2, program ")
+    assert [line.split()[0] for line in lines[2:5]] == ["engine", "reference", "cpu"]
+    assert "2 engines agree on 5 answers and on all weights." in lines
+
+
+def test_an_engine_that_differs_on_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    from neuromem.kernels.cpu import willshaw
+
+    recall = willshaw.recall_winners
+    monkeypatch.setattr(willshaw, "recall_winners", lambda *a, **b: recall(*a, **b) ^ np.uint64(1))
+    said = say("compare", "willshaw", "--patterns", "5")
+    assert said.status == 1
+    assert "DIFFERENT from reference: cpu." in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("hopfield", "--figure", "a.png"), "--figure a.png: only engines that run spikes are drawn; leave it out (neuromem run draws what a trial came to)."),
+        (("hopfield", "--unsafe-gaps"), "--unsafe-gaps: hopfield has no operations in time, and no gaps; leave it out."),
+        (("hopfield", "--backends", "cpuu"), "backend 'cpuu'; expected one of brian2, cpu, reference (did you mean 'cpu'?)."),
+        (("ca3-cam", "--patterns", "5"), "--patterns: ca3-cam has spikes, and protocols in place of trials; expected --protocol."),
+    ],
+)  # fmt: skip
+def test_what_is_refused_of_trials(arguments: tuple[str, ...], message: str) -> None:
+    said = say("compare", *arguments)
+    assert (said.status, said.out, said.err) == (1, "", f"error: {message}\n")
+
+
+def test_one_engine_alone_and_one_that_runs_spikes_only() -> None:
+    said = say("compare", "willshaw", "--backends", "cpu", "--patterns", "3")
+    assert said.status == 1
+    assert "Nothing to compare: only cpu ran." in said.out
+    pytest.importorskip("brian2", reason="brian2 is not installed; pip install 'neuromem[brian2]'")
+    said = say("compare", "willshaw", "--backends", "reference,cpu,brian2:numpy", "--patterns", "3")
+    assert (said.status, said.err) == (1, "")
+    assert "2 of 3 engines ran, and agree on 3 answers and on all weights." in said.out

@@ -178,10 +178,14 @@ ERRORS = {
     ("raises.py:build",): "raises.py:2: KeyError: 'a' (while the file was loaded).",
     ("lines.py:build",): "lines.py:1: ValueError: first second (while the file was loaded).",
     ("exits.py:build",): "exits.py:2: SystemExit: 3 (while the file was loaded).",
-    ("protocols.py:build",): "protocols.py: PROTOCOLS['a'] is a int; expected a ProtocolRecipe.",
-    ("protocol_list.py:build",): "protocol_list.py: PROTOCOLS is a list; expected a dictionary of ProtocolRecipe by name.",
-    ("ca3-cma",): "model 'ca3-cma'; expected one of ca3-cam, or a file of your own as path/to/file.py:function (did you mean 'ca3-cam'?).",
-    ("mine:build",): "model 'mine:build'; expected one of ca3-cam, or a file of your own as path/to/file.py:function.",
+    ("protocols.py:build",): "protocols.py: PROTOCOLS['a'] is a int; expected a ProtocolRecipe or a Trial.",
+    ("protocol_list.py:build",): "protocol_list.py: PROTOCOLS is a list; expected a dictionary of ProtocolRecipe or Trial by name.",
+    (
+        "ca3-cma",
+    ): "model 'ca3-cma'; expected one of bcpnn, ca3-cam, dense, hetero, hopfield, sequence, willshaw, or a file of your own as path/to/file.py:function (did you mean 'ca3-cam'?).",
+    (
+        "mine:build",
+    ): "model 'mine:build'; expected one of bcpnn, ca3-cam, dense, hetero, hopfield, sequence, willshaw, or a file of your own as path/to/file.py:function.",
 }
 
 
@@ -240,3 +244,61 @@ def test_a_model_without_protocols_asks_for_a_file() -> None:
     assert (said.status, said.out, said.err) == (
         1, "", "error: bare.py:ca3_cam: it has no protocols of its own; expected one as --protocol file.toml.\n",
     )  # fmt: skip
+
+
+TRIALS = """\
+from neuromem.models import ca3_cam, hopfield, willshaw
+from neuromem.models.ca3_cam import PROTOCOLS as SPIKING
+from neuromem.spec import Trial
+
+PROTOCOLS = {"few": Trial(2, deletions=0.25), "spiking": SPIKING["functional"]}
+"""
+
+
+def test_a_file_with_trials() -> None:
+    Path("mine.py").write_text(TRIALS)
+    said = say("run", "mine.py:willshaw", "--backend", "reference", "--no-raster", "--set", "n=64")
+    assert (said.status, said.err) == (0, "")
+    assert said.out.splitlines()[-1].startswith("2 of 2 exact; mean wrong units 0 (cues 2); digest ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("mine.py:ca3_cam",), "mine.py:ca3_cam: protocol 'few' is a Trial, and the memory has spikes; expected a ProtocolRecipe."),
+        (
+            ("mine.py:willshaw", "--protocol", "spiking"),
+            "mine.py:willshaw: no parameter 'n_cues'; it has hypercolumns, iterative, k, k_content, max_steps, n, n_content, recall (did you mean 'n_content'?).",
+        ),
+        (
+            ("mine.py:hopfield",),
+            "hopfield: deletions = 0.25 in cues of 256 bipolar units; expected errors that they can have: flips.",
+        ),
+        (
+            ("mine.py:willshaw", "--protocol", "p.toml"),
+            "mine.py:willshaw: protocol p.toml for a memory without spikes, which has no operations in time; expected one of few.",
+        ),
+        (
+            ("bare.py:hopfield", "--protocol", "p.toml"),
+            "bare.py:hopfield: protocol p.toml for a memory without spikes, which has no operations in time; expected --patterns N, for a trial.",
+        ),
+        (("bare.py:hopfield",), "bare.py:hopfield: it has no trials of its own; expected a number of patterns: --patterns N."),
+    ],
+)
+def test_trials_of_memories_without_spikes_only(arguments: tuple[str, ...], message: str) -> None:
+    Path("mine.py").write_text(TRIALS)
+    Path("bare.py").write_text("from neuromem.models import hopfield\n")
+    Path("p.toml").write_text('[[operation]]\nkind = "recall"\nat = 0\ncue = 0\n')
+    said = say("run", *arguments)
+    assert (said.status, said.out, said.err) == (1, "", f"error: {message}\n")
+
+
+def test_a_memory_without_trials_of_its_own_takes_a_number_of_patterns() -> None:
+    Path("bare.py").write_text("from neuromem.models import hopfield\n")
+    said = say("run", "bare.py:hopfield", "--patterns", "3", "--noise", "flips=0.1", "--backend", "reference", "--no-raster")
+    assert said.out.splitlines()[-1].startswith("3 of 3 exact; mean wrong units 0 (cues 26); digest ")
+
+
+def test_a_trial_has_no_recipe() -> None:
+    with pytest.raises(SpecError, match="hopfield: protocol 'trial' is a Trial, which has no operations in time"):
+        find_model("hopfield").protocol("trial", {})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from neuromem.cli.request import engine, file_stem, read_settings, read_value
+from neuromem.cli.request import engine, file_stem, read_settings
+from neuromem.cli.values import read_value
 
 
 @pytest.mark.parametrize(

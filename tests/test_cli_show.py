@@ -137,3 +137,23 @@ def test_a_drawing_never_replaces_what_appeared_meanwhile(monkeypatch: pytest.Mo
     assert said.status == 1
     assert said.err.startswith("error: net.png: ")
     assert Path("net.png").read_text() == "precious"
+
+
+def test_a_memory_without_spikes(drawn: list[tuple[str, str]]) -> None:
+    said = say("show", "hopfield", "--set", "n=100", "--protocol", "trial")
+    assert (said.status, said.out, said.err) == (0, golden("cli_show_hopfield.txt"), "")
+    assert drawn == [(".png", "Hopfield network, hebb rule")]
+    assert Path("hopfield-network.png").read_text() == "picture"
+
+
+@pytest.mark.parametrize("name", ["hopfield", "willshaw", "bcpnn", "dense", "hetero", "sequence"])
+def test_every_model_is_shown(name: str) -> None:
+    said = say("show", name, "--drawing", "net.svg")
+    assert (said.status, said.err) == (0, "")
+    assert f"program: {name}, " in said.out
+    assert "learned weights" in Path("net.svg").read_text()
+
+
+def test_a_memory_without_trials_tells_what_it_takes_when_empty() -> None:
+    Path("bare.py").write_text("from neuromem.models import willshaw\n")
+    assert say("show", "bare.py:willshaw", "--no-drawing").out.splitlines()[-1] == "memory 8 KiB"

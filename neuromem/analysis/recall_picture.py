@@ -11,7 +11,7 @@ import numpy as np
 from neuromem.analysis.labels import RIGHT_MARK, WRONG_MARK
 from neuromem.analysis.palette import RIGHT, WRONG
 from neuromem.analysis.picture import FONT, new_figure, save_figure, text_size
-from neuromem.ir.matrix_program import UnitTable
+from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.kernels.bits import Patterns
 from neuromem.runs.trial import TrialResult
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+KINDS = ("cue", "answer", "truth")
 MAX_PATTERNS = 16
 STRIP = 48  # units up to which a pattern is one line
 MAX_SIDE = 48  # units along the side of an image; more are drawn together
@@ -43,7 +44,7 @@ def recall_figure(result: TrialResult) -> Figure:
     """Return the picture as a matplotlib figure; the images have gids ``cue:3``, ``answer:3``, ``truth:3`` by the pattern's number."""
     program = result.session.program
     shown = min(MAX_PATTERNS, result.exact.size)
-    shapes = [image_shape(program.pre), image_shape(program.post), image_shape(program.post)]
+    shapes = [image_shape(program, kind) for kind in KINDS]
     flat = all(rows == 1 for rows, _ in shapes)
     columns = 1 if flat or shown <= 4 else 2 if shown <= 8 else 4
     rows = math.ceil(shown / columns)
@@ -71,7 +72,7 @@ def recall_figure(result: TrialResult) -> Figure:
     for i in range(shown):
         column, row = divmod(i, rows)
         x, y = LEFT + column * (block + BETWEEN), TOP + row * line
-        for kind, width, height in zip(("cue", "answer", "truth"), widths, heights, strict=True):
+        for kind, width, height in zip(KINDS, widths, heights, strict=True):
             if row == 0:
                 write(x + width / 2, TOP - 0.07, kind, 8.5, f"head:{kind}", ha="center", va="bottom")
             axes = figure.add_axes((x / wide, 1 - (y + height) / tall, width / wide, height / tall))
@@ -106,12 +107,13 @@ def verdict(result: TrialResult, i: int) -> str:
     return f"{mark} {number}{f': {wrong} wrong' if wrong else ''}{moving}"
 
 
-def image_shape(units: UnitTable) -> tuple[int, int]:
-    """Return rows and columns of a pattern's image: a line of few units, a row for each group, or nearly a square."""
+def image_shape(program: MatrixProgram, kind: str) -> tuple[int, int]:
+    """Return rows and columns of the images of a kind: a row for each group, a line where all patterns are short, or nearly a square."""
+    units = program.pre if kind == "cue" else program.post
     n, groups = units.size, int(getattr(units.cell, "groups", 1))
     if groups > 1 and n <= 4 * groups**2 <= 16 * n:  # neither side is longer than four times the other
         return groups, n // groups
-    if n <= STRIP:
+    if max(program.pre.size, program.post.size) <= STRIP:
         return 1, n
     columns = math.ceil(math.sqrt(n))
     return math.ceil(n / columns), columns
@@ -150,9 +152,8 @@ def draw_pattern(axes: Axes, result: TrialResult, kind: str, i: int, limit: floa
     """Draw one pattern."""
     from matplotlib.colors import ListedColormap
 
-    program = result.session.program
     values = states(result, kind, i)
-    shape = image_shape(program.pre if kind == "cue" else program.post)
+    shape = image_shape(result.session.program, kind)
     real = np.issubdtype(values.dtype, np.floating)
     colours: Any = "PuOr_r" if real else ListedColormap(COLOURS)
     low, high = (-limit, limit) if real else (-0.5, 3.5)

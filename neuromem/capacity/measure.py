@@ -14,6 +14,7 @@ from neuromem.capacity.criteria import Criterion
 from neuromem.capacity.streams import BLOCK, PatternStream
 from neuromem.capacity.task import Task
 from neuromem.errors import NotConvergedWarning, OverloadWarning
+from neuromem.ir.memory_needed import check_fits, growth
 from neuromem.kernels.bits import Patterns
 from neuromem.runs.batches import read_batch
 from neuromem.runs.matrix_session import Batch, MatrixSession
@@ -83,13 +84,17 @@ class Laboratory:
 
     def filled(self, seed: int, n_patterns: int) -> Iterator[tuple[int, MatrixSession, np.ndarray, np.ndarray]]:
         """Yield, for each set, its number, a memory that holds ``n_patterns``, the cues without errors, and what they should give."""
-        lag = self.task.program.lag
+        task, program, lag = self.task, self.task.program, self.task.program.lag
         for number in range(self.n_sets):
             pre, post = self.stream(seed, number).first(n_patterns + lag)
-            session = build(self.task.memory, self.backend, seed=seed * MOST_SETS + number)
-            with quiet():
-                session.store(pre, None if self.task.program.recurrent else post)
-            yield number, session, pre[:n_patterns], post[lag:]
+            session = build(task.memory, self.backend, seed=seed * MOST_SETS + number)
+            check_fits(task.memory, growth(program, n_patterns))
+            # The session would check again what was drawn to be right, and work out at every load what theory says of it.
+            before, after = pre[: len(pre) - lag], post[lag:]
+            stored = read_batch(before, program.pre, "capacity")[0]
+            same = program.auto_associative
+            session.simulation.store(stored, stored if same else read_batch(after, program.post, "capacity")[0])
+            yield number, session, before, after
 
     def stream(self, seed: int, number: int) -> PatternStream:
         """Return the stream of a set; those of one seed are kept."""

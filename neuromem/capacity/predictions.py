@@ -48,6 +48,7 @@ class Theory:
 
     def __str__(self) -> str:
         said = [f"{c.name} {c.value:.4g} ({c.source})" for c in self.capacities]
+        said += [f"curve: {c.name} ({c.source})" for c in self.curves if not self.capacities]
         return "; ".join(said) or NONE_KNOWN
 
 
@@ -89,7 +90,9 @@ def _hopfield(task: Task, criterion: Criterion) -> Theory:
         exact = hopfield.hebb_exact_capacity(n, criterion.level, self_coupling=coupled)
         asymptotic = hopfield.mceliece_capacity(n, cue_errors=errors)
         curve = Curve(
-            "patterns that are fixed points", "(1 - P)^n", lambda m: hopfield.hebb_exact_fraction(n, max(1, round(m)), self_coupling=coupled)
+            "patterns that are fixed points",
+            "(1 - P)^n",
+            lambda m: hopfield.hebb_exact_fraction(n, max(1, round(m)), self_coupling=coupled),
         )
         return Theory(
             (
@@ -111,7 +114,16 @@ def _hypercolumns(task: Task, criterion: Criterion) -> Theory:
     name = named.get(type(rule))
     h, units, wrong = task.k_post, task.program.post.size // task.k_post, task.moved
     fading = isinstance(rule, BayesianHebbian) and rule.tau is not None
-    if name is None or wiring != "other groups" or fading or criterion.quantity != "exact" or task.deleted or task.added or units < 2 or wrong >= h:
+    if (
+        name is None
+        or wiring != "other groups"
+        or fading
+        or criterion.quantity != "exact"
+        or task.deleted
+        or task.added
+        or units < 2
+        or wrong >= h
+    ):
         return Theory()
     zero = rule.prior / units**2 if isinstance(rule, BayesianHebbian) else None
     first, stays = hypercolumns.capacity(name, h, units, wrong, criterion.level, zero_count=zero)
@@ -170,5 +182,7 @@ def _dense(task: Task, criterion: Criterion) -> Theory:
     if criterion.quantity == "bit_error":
         level = dense.load_at_error(degree, criterion.level) * n ** (degree - 1) if criterion.level < 0.5 else math.inf
         wrong = lambda m: dense.bit_error(n, degree, max(1.0, m))  # noqa: E731
-        return Theory((Figure("unstable units of stored patterns", level, source), free), (Curve("unstable units of stored patterns", source, wrong),))
+        return Theory(
+            (Figure("unstable units of stored patterns", level, source), free), (Curve("unstable units of stored patterns", source, wrong),)
+        )
     return Theory((free,))

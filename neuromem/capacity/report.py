@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from neuromem.capacity.study import Basin, Point, Study
 from neuromem.capacity.intervals import Interval
+from neuromem.capacity.study import Basin, Point, Study
 
 DEFINITION = (
     "bits_per_synapse = patterns x fraction recalled exactly x bits of a pattern / n_synapses, at the capacity; a pattern's bits are the log2 "
@@ -50,15 +50,28 @@ def number(value: float | None) -> str:
 def notes(study: Study) -> list[str]:
     """Return, line by line, what was asked and what theory says."""
     parameters = ", ".join(f"{key}={value}" for key, value in study.task.memory.parameters.items() if value is not None)
-    lines = [f"{study.task.memory.name}: {parameters}", f"  criterion {study.criterion.name}: {study.criterion}", f"  errors of a cue: {study.task}"]
+    lines = [
+        f"{study.task.memory.name}: {parameters}",
+        f"  criterion {study.criterion.name}: {study.criterion}",
+        f"  errors of a cue: {study.task}",
+    ]
     lines.append(f"  theory: {study.theory}")
     lines += [f"  limit, bits per synapse: {f.value:.4g}, {f.name} ({f.source})" for f in study.theory.limits]
-    for basin in study.basins:
-        radius = "never less than half recalled" if basin.radius is None else f"half are recalled at {basin.error} of {basin.radius:.3g}"
-        lines.append(f"  basin with {basin.n_patterns} patterns: {radius}")
+    lines += [f"  basin with {basin.n_patterns} patterns: {_radius(basin)}" for basin in study.basins]
     if study.search.at_limit:
         lines.append(f"  the search was stopped at {study.search.limit} patterns: the capacity is a lower bound (--max-patterns)")
     return lines
+
+
+def _radius(basin: Basin) -> str:
+    if basin.radius is not None:
+        return f"half are recalled exactly at {basin.error} of {basin.radius:.3g}"
+    least = basin.points[0].value.value < 0.5
+    return (
+        "fewer than half are recalled exactly, even from the patterns themselves"
+        if least
+        else "more than half are recalled exactly everywhere"
+    )
 
 
 def as_object(study: Study) -> dict[str, Any]:
@@ -77,7 +90,10 @@ def as_object(study: Study) -> dict[str, Any]:
         "model": task.memory.name,
         "parameters": dict(task.memory.parameters),
         "criterion": {"name": criterion.name, "text": str(criterion), "quantity": criterion.quantity, "level": criterion.level},
-        "noise": {"text": str(task), **{name: getattr(task.errors, name) for name in ("flips", "deletions", "additions", "moves", "noise")}},
+        "noise": {
+            "text": str(task),
+            **{name: getattr(task.errors, name) for name in ("flips", "deletions", "additions", "moves", "noise")},
+        },
         "complete": study.complete,
         "at_limit": study.search.at_limit,
         "max_patterns": study.search.limit,

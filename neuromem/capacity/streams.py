@@ -36,7 +36,9 @@ class PatternStream:
             block = self._draw()
             idle = 0 if len(block[0]) else idle + 1
             if idle == PATIENCE:
-                raise SpecError(f"{self.task.memory.name}: {n_patterns} distinct patterns; only {self._held} were found: there are hardly more.")
+                raise SpecError(
+                    f"{self.task.memory.name}: {n_patterns} distinct patterns; only {self._held} were found: there are hardly more."
+                )
             self._blocks.append(block)
             self._held += len(block[0])
         pre, post = (np.concatenate(side) for side in zip(*self._blocks, strict=True))

@@ -123,11 +123,14 @@ def make_task(memory: MemoryModel, errors: Trial | None = None) -> Task:
     with spikes.
     """
     if has_spikes(memory.network):
-        raise UnsupportedError(f"{memory.name}: capacity; it has spikes, and the laboratory measures memories without: expected such a one.")
+        raise UnsupportedError(
+            f"{memory.name}: capacity; it has spikes, and the laboratory measures memories without: expected such a one."
+        )
     program = lower_matrix_memory(memory)
     pre, post = suitable_patterns(program, 1, generator(0, memory.name, "one pattern"), memory.parameters)
     k_pre, k_post = (
-        0 if units.cell.alphabet == "real" else _active(patterns, units.size) for patterns, units in ((pre, program.pre), (post, program.post))
+        0 if units.cell.alphabet == "real" else _active(patterns, units.size)
+        for patterns, units in ((pre, program.pre), (post, program.post))
     )
     if errors is None:
         possible, n = possible_errors(program), program.pre.size

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from neuromem.cli.capacity import capacity
 from neuromem.cli.compare import compare
 from neuromem.cli.doctor import doctor
 from neuromem.cli.list import list_everything
@@ -51,6 +52,7 @@ app.command("list", short_help="Models, backends, experiments.")(list_everything
 app.command("show", short_help="A memory's parameters, Program and drawing.")(show)
 app.command("run", short_help="Run a protocol on a memory.")(run)
 app.command("compare", short_help="Do the backends agree?")(compare)
+app.command("capacity", short_help="How many patterns does a memory hold?")(capacity)
 app.command("doctor", short_help="Is this machine ready?")(doctor)
 
 

@@ -24,7 +24,7 @@ def matrix_text(program: MatrixProgram) -> str:
     answer = "largest unit of each group" if isinstance(p.post.cell, SoftWTA) else "state"
     loop = (
         f"until nothing changes, {p.update.max_steps} {p.update.order} steps at most"
-        if p.recurrent and p.lag == 0
+        if p.recurrent and p.lag == 0 and p.update.max_steps > 1
         else "one step an answer"
     )
     lines = [

@@ -99,6 +99,18 @@ class Patterns:
             self._rows = rows_of(self.bits)
         return self._rows
 
+    def keys(self) -> np.ndarray:
+        """Return a number for each pattern, uint64 (B,): equal for equal patterns, and for others by a chance of 2**-64 only."""
+        if self._rows is not None and self._words is None:
+            sums = np.concatenate([[np.uint64(0)], np.cumsum(_scattered(self._rows.units), dtype=np.uint64)])
+            return sums[self._rows.start[1:]] - sums[self._rows.start[:-1]]
+        column = _scattered(np.arange(self.words.shape[1]))
+        mixed = np.zeros(len(self), np.uint64)
+        for j in range(len(column)):  # one multiplication is linear; the shift between makes it none
+            mixed = (mixed ^ self.words[:, j]) * (column[j] | np.uint64(1))
+            mixed ^= mixed >> np.uint64(29)
+        return mixed
+
     def part(self, start: int, stop: int) -> Patterns:
         """Return the patterns ``start <= b < stop``."""
         if self._rows is not None and self._bits is None and self._words is None:
@@ -117,3 +129,11 @@ def words_of(rows: Rows, n: int) -> np.ndarray:
     row = np.repeat(np.arange(rows.n), np.diff(rows.start))
     np.bitwise_or.at(words, (row, rows.units // WORD), np.uint64(1) << (rows.units % WORD).astype(np.uint64))
     return words
+
+
+def _scattered(numbers: np.ndarray) -> np.ndarray:
+    """Return uint64 numbers without pattern, one for each whole number (splitmix64)."""
+    z = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)))

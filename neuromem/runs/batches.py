@@ -38,7 +38,8 @@ def read_batch(value: object, units: UnitTable, owner: str) -> tuple[Patterns | 
     single = array.ndim == 1
     batch = array[None] if single else array
     binary = units.cell.alphabet != "real"
-    if binary and batch.ndim == 2 and batch.shape[1] < n and batch.dtype.kind in "iu":
+    numbered = binary and batch.ndim == 2 and batch.shape[1] < n and batch.dtype.kind in "iu"
+    if numbered and (batch.shape[1] <= 2 or batch.max() > 1):  # more numbers than two, none above 1, are meant as states
         return Patterns(n, rows=_rows(batch, n, owner)), single
     if batch.ndim != 2 or batch.shape[1] != n:
         active = ", or integers (B, k) as the numbers of active units" if binary else ""
@@ -107,11 +108,11 @@ def _refuse(wrong: np.ndarray, active: np.ndarray, expected: str, owner: str) ->
 
 def check_distinct(batch: Patterns, owner: str) -> None:
     """Raise ``SpecError`` when a pattern comes twice in the batch."""
-    words = batch.words
-    _, first, inverse = np.unique(words, axis=0, return_index=True, return_inverse=True)
-    again = np.flatnonzero(first[inverse.ravel()] != np.arange(len(words)))
-    if again.size:
-        b = int(again[0])
-        raise SpecError(
-            f"{owner}: pattern {b} is pattern {first[inverse.ravel()[b]]} again; expected distinct patterns (store one again in a call of its own, if that is meant)."
-        )
+    keys = batch.keys()
+    order = np.argsort(keys, kind="stable")
+    for i in np.flatnonzero(keys[order[1:]] == keys[order[:-1]]):
+        first, again = (batch.part(int(b), int(b) + 1).rows.units for b in (order[i], order[i + 1]))
+        if np.array_equal(first, again):  # and not two patterns of one key, by chance
+            raise SpecError(
+                f"{owner}: pattern {order[i + 1]} is pattern {order[i]} again; expected distinct patterns (store one again in a call of its own, if that is meant)."
+            )

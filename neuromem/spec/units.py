@@ -28,8 +28,8 @@ class Unit(Cell):
 
 
 def _check_positive(owner: str, name: str, value: object) -> None:
-    if not is_number(value) or not 0.0 < float(value) < float("inf"):  # type: ignore[arg-type]
-        raise SpecError(f"{owner}: {name} = {value!r}; expected a finite number above 0.")
+    if not is_number(value) or not 0.0 < float(value) <= 1e9:  # type: ignore[arg-type]
+        raise SpecError(f"{owner}: {name} = {value!r}; expected a number above 0, at most 1e+09.")
 
 
 def _check_count(owner: str, name: str, value: object, what: str) -> None:

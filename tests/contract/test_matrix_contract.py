@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from matrix_variants import VARIANTS, Pairs, Variant, noisy, pairs
 
-from neuromem.errors import NotConvergedWarning, UnsupportedError
+import neuromem
+from neuromem.errors import NotConvergedWarning, OverloadWarning, UnsupportedError
 from neuromem.ir import lower_matrix
 from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.runs.matrix_session import MatrixSession
 from neuromem.runs.recalled import Recalled
-from neuromem.spec import BayesianHebbian, OneUnitPerPattern, OrthogonalStep, OuterProductRule, PseudoInverse, Storkey
+from neuromem.spec import BayesianHebbian, OneUnitPerPattern, OrthogonalStep, OuterProductRule, PseudoInverse, SoftWTA, Storkey
 
 ROUND = 2.0**-24  # half of the spacing of float32 at 1: one rounding
 ENGINES = ("reference", "cpu")
@@ -25,9 +26,10 @@ every_engine = pytest.mark.parametrize("backend", ENGINES)
 
 @pytest.fixture(autouse=True)
 def quiet() -> object:
-    """Cues that end in a cycle are part of what is compared."""
+    """Cues that end in a cycle, and memories that are full, are part of what is compared."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConvergedWarning)
+        warnings.simplefilter("ignore", OverloadWarning)
         yield
 
 
@@ -92,6 +94,20 @@ def test_engines_agree(variant: Variant) -> None:
     assert reference.n_stored == cpu.n_stored == len(patterns[0]) - program.lag
     for cue in (patterns[0], noisy(program, patterns[0])):
         same_answers(program, reference.recall(cue), cpu.recall(cue))
+
+
+@every_variant
+def test_threads_change_nothing(variant: Variant) -> None:
+    program = variant.program()
+    patterns = pairs(program, n_patterns(program))
+    one, three = (neuromem.build(variant.make(), "cpu", threads=threads) for threads in (1, 3))
+    for session in (one, three):
+        session.store(*patterns)
+    assert np.array_equal(one.weights(), three.weights())
+    a, b = (session.recall(noisy(program, patterns[0])) for session in (one, three))
+    assert np.array_equal(a.answer, b.answer)
+    assert np.array_equal(a.steps, b.steps)
+    assert np.array_equal(a.support, b.support)
 
 
 @every_variant
@@ -182,6 +198,30 @@ def test_what_is_forgotten_was_never_stored(variant: Variant, backend: str) -> N
     a, b = session.recall(cue), never.recall(cue)
     assert np.array_equal(a.answer, b.answer)
     assert np.array_equal(a.steps, b.steps)
+
+
+@every_variant
+@every_engine
+def test_inputs_are_sums_of_weights(variant: Variant, backend: str) -> None:
+    """``h_j = bias_j + sum_i s_i w_ij``, with no weight where there is no connection; s is the answer that feeds back, or the cue."""
+    program = variant.program()
+    if program.storage == "hidden" or isinstance(program.post.cell, SoftWTA):
+        pytest.skip("no table of weights, or states between 0 and 1")
+    patterns = pairs(program, n_patterns(program))
+    session = stored(variant, backend, patterns)
+    cue = noisy(program, patterns[0])
+    found, w = session.recall(cue), session.weights().astype(np.float64)
+    state = found.answer if program.recurrent and not program.lag else cue
+    assert found.support is not None
+    rest = found.support - state.astype(np.float64) @ w
+    # sums of n products of numbers within float32, rounded once each
+    allowed = 0.0 if session.weights().dtype != np.float32 else 2 * program.pre.size * ROUND * float((np.abs(state) @ np.abs(w)).max() + 9)
+    bias = rest[0] if isinstance(program.rule, BayesianHebbian) else 0.0
+    assert np.abs(rest - bias).max() <= allowed
+    size = program.pre.size // program.groups
+    for unit in range(program.pre.size) if program.wiring != "all" else ():
+        own = slice(unit, unit + 1) if program.wiring == "no self" else slice(unit // size * size, (unit // size + 1) * size)
+        assert not w[unit, own].any()
 
 
 @every_variant

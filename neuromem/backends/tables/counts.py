@@ -13,7 +13,7 @@ from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.kernels.bits import Patterns
 from neuromem.spec.hebbian import BayesianHebbian, Covariance
 
-BLOCK = 4096
+BLOCK = 2**16
 """Patterns counted at once: sums of ones in float32 are exact below 2**24."""
 
 
@@ -33,19 +33,23 @@ class CountTable(Table):
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` for patterns that cannot have been stored."""
         before = self.both, self.pre_active, self.post_active, self.n_stored
-        self.both, self.pre_active, self.post_active = (x.copy() for x in before[:3])
+        self.both, self.pre_active, self.post_active = self.both.copy(), self.pre_active.copy(), self.post_active.copy()
         self._count(pre, post, -1)
         if self.n_stored < 0 or any((x < 0).any() or (x > self.n_stored).any() for x in (self.both, self.pre_active, self.post_active)):
             self.both, self.pre_active, self.post_active, self.n_stored = before
             raise SpecError(f"{self.program.name}: forget; these patterns were not stored: expected patterns that were.")
 
     def _count(self, pre: Patterns, post: Patterns, sign: int) -> None:
+        hopfield, n_pre, n_post = self.kernels.hopfield, self.program.pre.size, self.program.post.size
         for first in range(0, len(pre), BLOCK):
-            x = pre.part(first, first + BLOCK).bits.astype(np.float32)
-            y = x if post is pre else post.part(first, first + BLOCK).bits.astype(np.float32)
-            self.both += sign * (x.T @ y).astype(np.int32)
-            self.pre_active += sign * x.sum(axis=0, dtype=np.float64).astype(np.int64)
-            self.post_active += sign * y.sum(axis=0, dtype=np.float64).astype(np.int64)
+            x, y = (p.part(first, first + BLOCK) for p in (pre, post))
+            if post is pre:
+                both = hopfield.coactivity_matrix(hopfield.transpose(x.words, n_pre), len(x), threads=self.threads)
+            else:
+                both = (x.bits.astype(np.float32).T @ y.bits.astype(np.float32)).astype(np.int32)
+            self.both += sign * both
+            self.pre_active += sign * np.bincount(x.rows.units, minlength=n_pre)
+            self.post_active += sign * np.bincount(y.rows.units, minlength=n_post)
         self.n_stored += sign * len(pre)
         self._learned = None
 

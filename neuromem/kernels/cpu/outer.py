@@ -17,8 +17,7 @@ from neuromem.kernels.cpu.threads import share
 from neuromem.kernels.outer_rules import Loss, Retention, Step, WriteRule
 from neuromem.kernels.reference.outer import TINY
 
-RANK = 8  # pairs that one pass over a row adds: their coefficients stay in registers
-PANEL_RANK = 8  # from this many pairs on, BLAS panels are faster than passes over the rows
+RANK = 8  # at most so many pairs are added in one pass over the rows, their coefficients in registers; more go by BLAS
 PANEL_ROWS, PANEL_COLUMNS = 256, 1024  # 1 MiB: a panel stays in the second-level cache
 PART = 1 << 22  # weights, each written once, that are worth a thread of their own: 0.3 ms
 KEY_BLOCK = 1 << 18  # components of keys (1 MiB) that stay there while a row takes one key after the other
@@ -85,24 +84,18 @@ def decay_hebb_batch(
     """Set ``W <- clip(decay W + sum_b (rate u_b) v_b^T, low, high)``: B pairs at once, with one decay and one clip."""
     gains = np.ascontiguousarray(np.float32(rate) * us.T)  # (n_values, B)
     scalars = np.float32(decay), np.float32(low), np.float32(high)
-    if len(us) >= PANEL_RANK:
-        _share(lambda first, stop: _panels(w[first:stop], gains[first:stop], vs, *scalars), w, threads, len(us))
+    if len(us) > RANK:
+        _share(lambda first, stop: _panels(w[first:stop], gains[first:stop], vs, *scalars), w, threads, len(us) // RANK)
         return
-    passes = max(1, -(-len(us) // RANK))
-    filled, rows = np.zeros((len(w), passes * RANK), np.float32), np.zeros((passes * RANK, w.shape[1]), np.float32)
+    filled, rows = np.zeros((len(w), RANK), np.float32), np.zeros((RANK, w.shape[1]), np.float32)
     filled[:, : len(us)], rows[: len(us)] = gains, vs
-    _share(lambda first, stop: _rank_eight(w[first:stop], filled[first:stop], rows, *scalars), w, threads, passes)
+    _share(lambda first, stop: _rank_eight(w[first:stop], filled[first:stop], rows, *scalars), w, threads)
 
 
 @_sums
 def _rank_eight(w, gains, vs, decay, low, high):
-    infinity = np.float32(np.inf)
-    last = len(vs) - RANK
     for i in range(len(w)):
-        for b in range(0, len(vs), RANK):
-            kept = decay if b == 0 else np.float32(1.0)
-            floor, ceiling = (low, high) if b == last else (-infinity, infinity)
-            _add_eight(w[i], gains[i, b : b + RANK], vs[b : b + RANK], kept, floor, ceiling)
+        _add_eight(w[i], gains[i], vs, decay, low, high)
 
 
 @_inlined_sums

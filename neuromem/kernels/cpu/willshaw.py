@@ -1,9 +1,10 @@
 """Clipped Hebbian (Willshaw) memory on a table of bits, compiled: the same functions as ``kernels.reference.willshaw``.
 
-Recall reads rows of the table and nothing else matters: several rows at once, since one stream of random rows gets less than half of
-what the memory gives. Counts are never numbers but *planes*: bit p of the counts of 64 units is one word, so
-that seven rows are summed by four full adders for 64 units at a time, and the k-th largest count is found by
-descending from the highest plane, one bit of it at a time.
+Recall reads several rows of the table at once, since one stream of random rows gets less than half of what the memory gives.
+Counts are never numbers but *planes*: bit p of the counts of 64 units is one word, so that seven rows are added by full
+adders for 64 units at a time, and the k-th largest count is found bit by bit from the highest plane down.
+
+Many patterns are stored row by row, each row with all its patterns while it lies in the nearest cache.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def store(table: np.ndarray, pre: Rows, post: Rows, threads: int = 1) -> None:
     if pre.units.size < FEW_VISITS * len(table):
         share(lambda first, stop: _store_by_pattern(table, *pre, *post, first, stop), len(table), threads)
         return
+    # Each thread sorts the visits of some patterns by row; then each stores, in its rows, what all have sorted.
     part = max(1, NEAR_UNITS * pre.n // post.units.size) * threads if post.units.size else pre.n
     for begin in range(0, pre.n, part):
         size = min(part, pre.n - begin)
@@ -37,7 +39,7 @@ def store(table: np.ndarray, pre: Rows, post: Rows, threads: int = 1) -> None:
 
 def recall_all(table: np.ndarray, cues: Rows, threads: int = 1) -> np.ndarray:
     """Return, packed (B, n_words), the units that all active units of the cue connect to; none for an empty cue."""
-    recalled = np.zeros((cues.n, table.shape[1]), np.uint64)
+    recalled = np.empty((cues.n, table.shape[1]), np.uint64)
     share(lambda first, stop: _recall_all(table, *cues, recalled, first, stop), cues.n, threads)
     return recalled
 
@@ -52,7 +54,7 @@ def counts(table: np.ndarray, cues: Rows, n_post: int, threads: int = 1) -> np.n
 
 def recall_threshold(table: np.ndarray, cues: Rows, n_post: int, thresholds: np.ndarray, threads: int = 1) -> np.ndarray:
     """Return, packed (B, n_words), the units with a count of at least ``thresholds[b]``, int64 (B,), each at least 1."""
-    recalled = np.zeros((cues.n, table.shape[1]), np.uint64)
+    recalled = np.empty((cues.n, table.shape[1]), np.uint64)
     n_planes = _n_planes(cues)
     share(lambda first, stop: _recall_threshold(table, *cues, n_planes, thresholds, recalled, first, stop), cues.n, threads)
     return recalled
@@ -60,7 +62,7 @@ def recall_threshold(table: np.ndarray, cues: Rows, n_post: int, thresholds: np.
 
 def recall_winners(table: np.ndarray, cues: Rows, n_post: int, k: int, threads: int = 1) -> np.ndarray:
     """Return, packed (B, n_words), the units whose count is at least the k-th largest: ties are kept, counts of 0 never win."""
-    recalled = np.zeros((cues.n, table.shape[1]), np.uint64)
+    recalled = np.empty((cues.n, table.shape[1]), np.uint64)
     n_planes = _n_planes(cues)
     share(lambda first, stop: _recall_winners(table, *cues, n_planes, k, recalled, first, stop), cues.n, threads)
     return recalled
@@ -101,6 +103,8 @@ def _store_by_row(table, visits, patterns, post_start, post_units, first, stop):
 def _recall_all(table, start, units, recalled, first, stop):
     for b in range(first, stop):
         both = recalled[b]
+        if start[b] == start[b + 1]:
+            both[:] = np.uint64(0)
         for s in range(start[b], start[b + 1], 8):
             last = start[b + 1] - 1  # of fewer than eight rows the last is taken again: it changes nothing
             r0 = table[units[s]]
@@ -191,42 +195,30 @@ def _at_least(planes, threshold, chosen):
 
 
 @kernel()
-def _narrow(tied, chosen, plane, clear, below):
-    """Keep the tied units whose bit in ``plane`` is set (or clear: then those with a set one have won); return how many have the next set."""
-    n_set = np.uint64(0)
-    for w in range(plane.size):
-        with_bit = tied[w] & plane[w]
-        chosen[w] |= with_bit & clear
-        still = with_bit ^ (tied[w] & clear)
-        tied[w] = still
-        n_set += popcount(still & below[w])
-    return np.int64(n_set)
+def _n_common(a, b):
+    common = np.uint64(0)
+    for w in range(a.size):
+        common += popcount(a[w] & b[w])
+    return np.int64(common)
 
 
 @kernel()
-def _winners(planes, k, tied, chosen):
-    """Set the bits of the units whose count is at least the k-th largest, and not 0.
-
-    That count is found bit by bit from the highest: of the units that agree with it so far, ``tied``, those with the next bit set have
-    the larger counts. Where they are k or more it has that bit set too; where they are fewer they have won, and k - their number are sought.
-    """
-    none, every = np.uint64(0), ~np.uint64(0)
-    top = planes.shape[0] - 1
-    tied[:] = every
-    chosen[:] = none
-    n_set = _narrow(tied, chosen, chosen, every, planes[top])  # no unit has a bit set in ``chosen`` yet: all stay tied
-    kth_is_zero = True
-    for p in range(top, -1, -1):
-        below = planes[max(p - 1, 0)]
-        if n_set >= k:
-            kth_is_zero = False
-            n_set = _narrow(tied, chosen, planes[p], none, below)
+def _kth_largest(planes, k, tied):
+    """Return the k-th largest count: of the units that agree with it so far, k or more have its next bit set, or it is not set."""
+    tied[:] = ~np.uint64(0)
+    count = 0
+    for p in range(planes.shape[0] - 1, -1, -1):
+        plane = planes[p]
+        larger = _n_common(tied, plane)
+        if larger >= k:
+            count |= 1 << p
+            for w in range(tied.size):
+                tied[w] &= plane[w]
         else:
-            k -= n_set
-            n_set = _narrow(tied, chosen, planes[p], every, below)
-    if not kth_is_zero:
-        for w in range(tied.size):
-            chosen[w] |= tied[w]
+            k -= larger
+            for w in range(tied.size):
+                tied[w] &= ~plane[w]
+    return count
 
 
 @kernel()
@@ -258,4 +250,4 @@ def _recall_winners(table, start, units, n_planes, k, recalled, first, stop):
     planes, carry = np.empty((n_planes, n_words), np.uint64), np.empty(n_words, np.uint64)
     for b in range(first, stop):
         _add_rows(table, units, start[b], start[b + 1], planes, carry)
-        _winners(planes, k, carry, recalled[b])
+        _at_least(planes, max(1, _kth_largest(planes, k, recalled[b])), recalled[b])

@@ -145,6 +145,12 @@ def energy_patterns(x: np.ndarray, states: np.ndarray, n_units: int, self_coupli
     return -0.5 * ((overlaps(x, states, n_units).astype(np.float64) ** 2).sum(axis=1) - own)
 
 
+def at_cues(states: np.ndarray) -> Settled:
+    """Return where recall begins."""
+    b = len(states)
+    return Settled(states.astype(np.int8), np.zeros(b, np.int32), np.zeros(b, np.int64), np.zeros(b, np.bool_))
+
+
 def check_fits(n_patterns: int, dtype: np.typing.DTypeLike) -> None:
     """Raise ``ValueError`` unless ``dtype`` is int16 or int32 and holds ``n_patterns``."""
     if np.dtype(dtype) not in (np.int16, np.int32):
@@ -160,10 +166,9 @@ def _bipolar(xt: np.ndarray, n_patterns: int) -> np.ndarray:
 
 def _settle(states: np.ndarray, orders: np.ndarray, max_sweeps: int, field: Callable[[np.ndarray, int], float]) -> Settled:
     """Visit units until a sweep passes without a flip; ``field(s, j)`` is the input of unit j."""
-    states = states.copy()
-    b = len(states)
-    sweeps, flips, converged = np.zeros(b, np.int32), np.zeros(b, np.int64), np.zeros(b, np.bool_)
-    for cue, s in enumerate(states):
+    settled = at_cues(states)
+    _, sweeps, flips, converged = settled
+    for cue, s in enumerate(settled.states):
         while sweeps[cue] < max_sweeps and not converged[cue]:
             sweeps[cue] += 1
             before = flips[cue]
@@ -172,4 +177,4 @@ def _settle(states: np.ndarray, orders: np.ndarray, max_sweeps: int, field: Call
                     s[j] = -s[j]
                     flips[cue] += 1
             converged[cue] = flips[cue] == before
-    return Settled(states, sweeps, flips, converged)
+    return settled

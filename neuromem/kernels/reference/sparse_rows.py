@@ -63,7 +63,8 @@ def _counts(table: SparseTable, cues: Rows, b: int) -> np.ndarray:
 
 def _row(table: SparseTable, i: int) -> np.ndarray:
     """Return the post units of row i."""
-    units, gap, shift = [], 0, 0
+    units: list[int] = []
+    gap = shift = 0
     for byte in table.data[table.start[i] : table.start[i + 1]].tolist():
         gap, shift = gap | (byte & 127) << shift, shift + 7
         if byte < 128:
@@ -82,7 +83,7 @@ def _table(rows: Iterable[np.ndarray], n_post: int) -> SparseTable:
                 gap >>= 7
             data.append(gap)
         start.append(len(data))
-    return SparseTable(np.array(start, np.int64), np.frombuffer(bytes(data), np.uint8), n_post)
+    return SparseTable(np.array(start, np.int64), np.frombuffer(data, np.uint8), n_post)
 
 
 def _rows(lists: Iterable[np.ndarray]) -> Rows:

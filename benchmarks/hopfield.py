@@ -23,6 +23,7 @@ from benchmarks.limits import inplace_scale, popcount_rate, read_bandwidth
 from benchmarks.timing import Spread, interleaved, ratio
 from neuromem.kernels.bits import pack
 from neuromem.kernels.cpu import hopfield
+from neuromem.kernels.cpu.compiled import kernel
 
 Run = Callable[[], object]
 MANY = 64
@@ -149,6 +150,14 @@ def step_contestants(problem: Problem) -> dict[str, Run]:
     return contestants
 
 
+@kernel()
+def _pass(words):
+    total = np.uint64(0)
+    for i in range(words.size):
+        total ^= words[i]
+    return total
+
+
 def recall(n: int, m: int, rounds: int) -> None:
     """One cue to a fixed point, one unit after the other."""
     problem = Problem(n, m)
@@ -158,20 +167,21 @@ def recall(n: int, m: int, rounds: int) -> None:
         "async_recall, float32": lambda: hopfield.async_recall(real, states, orders, 100),
         "async_recall, int16": lambda: hopfield.async_recall(whole, states, orders, 100),
         "async_recall_patterns": lambda: hopfield.async_recall_patterns(problem.x, problem.xt, m, states, orders, 100),
+        "floor: a pass over float32 W": lambda: _pass(real.reshape(-1).view(np.uint64)),
+        "floor: a pass over int16 W": lambda: _pass(whole.reshape(-1).view(np.uint64)),
     }
     settled = hopfield.async_recall(whole, states, orders, 100)
     assert settled.converged.all()
     if n == 4096:
         contestants["hopfieldnetwork, async, run_max"] = peer_recall(real, states[0], settled.states[0])
     taken = timed(contestants, rounds)
-    floors = {f"a pass over {w.dtype} W": w.nbytes / read_bandwidth(w.nbytes) / 1e9 for w in (real, whole)}
-    report(f"asynchronous recall, N = {n}, M = {m}: {settled.flips[0]} flips, {settled.sweeps[0]} sweeps", taken, floors)
-    ours = list(taken.values())[:3]
-    if n == 4096:
-        for name, spread in zip(("float32", "int16", "patterns"), ours, strict=True):
-            asked(f"hopfieldnetwork, {name}", 6, list(taken.values())[3].median / spread.median)
-    for spread, (name, floor) in zip(ours, floors.items(), strict=False):
-        asked(name, 1.4, spread.median / floor, at_most=True)
+    report(f"asynchronous recall, N = {n}, M = {m}: {settled.flips[0]} flips, {settled.sweeps[0]} sweeps", taken, {})
+    as_real, as_whole, as_patterns, real_pass, whole_pass, *peer = taken.values()
+    for other in peer:
+        for name, spread in (("float32", as_real), ("int16", as_whole), ("patterns", as_patterns)):
+            asked(f"hopfieldnetwork, {name}", 6, other.median / spread.median)
+    asked("a pass over float32 W", 1.4, as_real.median / real_pass.median, at_most=True)
+    asked("a pass over int16 W", 1.4, as_whole.median / whole_pass.median, at_most=True)
 
 
 def peer_recall(w: np.ndarray, cue: np.ndarray, expected: np.ndarray) -> Run:
@@ -191,7 +201,7 @@ def peer_recall(w: np.ndarray, cue: np.ndarray, expected: np.ndarray) -> Run:
 
 
 def with_threads(n: int, m: int, rounds: int) -> None:
-    """One thread and two, in wall time; whether both cores were free is seen from the CPU time of the second."""
+    """One thread and two, in wall time; how many cores were free is seen from the CPU time that two threads get."""
     problem, few = Problem(n, m, MANY), Problem(4096, 100, MANY)
     w = np.zeros((n, n), np.float32)
     small_w = hopfield.hebb_matrix(few.xt, few.m)
@@ -213,9 +223,10 @@ def with_threads(n: int, m: int, rounds: int) -> None:
         taken = timed({f"{t} thread(s)": lambda t=t, run=run: run(t) for t in (1, 2)}, rounds, time.perf_counter)  # type: ignore[misc]
         wall, cpu = time.perf_counter(), time.process_time()
         run(2)
-        report(f"{name}; {(time.process_time() - cpu) / (time.perf_counter() - wall):.2f} cores of 2 at work", taken, {})
-        one, two = taken.values()
-        asked("one thread (both cores free)", 1.8, one.median / two.median)
+        cores = (time.process_time() - cpu) / (time.perf_counter() - wall)
+        report(f"{name}; {cores:.2f} cores at work", taken, {})
+        one, two = (min(spread.seconds) for spread in taken.values())
+        asked("one thread, both at their best (where two cores are free)", 1.8, one / two)
 
 
 SMALL = 4096

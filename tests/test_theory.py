@@ -256,8 +256,8 @@ def test_winners_of_drawn_networks(rule: theory_hypercolumns.Rule) -> None:
         elif rule == "willshaw":
             counts = np.minimum(counts, 1)
         elif rule == "bcpnn":
-            used = np.maximum(used, 1 / m)
-            counts, bias = np.log(np.maximum(counts, 1 / m) * m / np.outer(used, used)), np.log(used / m)
+            used = used + 1 / units
+            counts, bias = np.log((counts + 1 / units**2) * (m + 1) / np.outer(used, used)), np.log(used / (m + 1))
         counts = np.where(np.kron(np.eye(hypercolumns), np.ones((units, units))), 0, counts)
         cue = winners.copy()
         cue[:, 0] = (cue[:, 0] + rng.integers(1, units, m)) % units
@@ -279,8 +279,8 @@ def test_winners_by_enumeration(rule: theory_hypercolumns.Rule, wrong: int) -> N
             mine = patterns[:, 0] == unit
             counts = [int((mine & (patterns[:, 1 + j] == cue[j])).sum()) for j in range(2)]
             if rule == "bcpnn":  # weights and bias as they stand, but for what both units share: n_j and M
-                used = math.log(max(mine.sum(), 1 / m))
-                scores.append(sum(math.log(max(c, 1 / m)) - used for c in counts) + used)
+                used = math.log(mine.sum() + 1 / 2)
+                scores.append(sum(math.log(c + 1 / 4) - used for c in counts) + used)
             else:
                 scores.append(sum(min(c, 1) if rule == "willshaw" else c for c in counts))
         tie = math.isclose(scores[0], scores[1], abs_tol=1e-12)
@@ -339,7 +339,7 @@ def test_bits() -> None:
         lambda: theory_hypercolumns.first_step("hebb", 4, 1, 4),
         lambda: theory_hypercolumns.capacity("hebb", 4, 4, wrong=5),
         lambda: theory_hypercolumns.win_probability("hebb", 4, 4, 4, wrong=4),
-        lambda: theory_hypercolumns.win_probability("bcpnn", 4, 4, 4, zero_count=0.0),
+        lambda: theory_hypercolumns.win_probability("bcpnn", 4, 4, 4, prior=0.0),
         lambda: theory_hypercolumns.capacity("hebb", 4, 4, fraction=1.0),
         lambda: information.log2_choose(3, 4),
         lambda: information.bits_per_synapse(3, 4, 1.1, 5),

@@ -125,12 +125,12 @@ def _hypercolumns(task: Task, criterion: Criterion) -> Theory:
         or wrong >= h
     ):
         return Theory()
-    zero = rule.prior / units**2 if isinstance(rule, BayesianHebbian) else None
-    first, stays = hypercolumns.capacity(name, h, units, wrong, criterion.level, zero_count=zero)
+    prior = rule.prior if isinstance(rule, BayesianHebbian) else 1.0
+    first, stays = hypercolumns.capacity(name, h, units, wrong, criterion.level, prior=prior)
     source = "counts as independent binomials"
 
     def at(function: Callable[..., float], *arguments: int) -> Callable[[float], float]:
-        return lambda m: function(name, h, units, max(2, round(m)), *arguments, zero_count=zero)
+        return lambda m: function(name, h, units, max(2, round(m)), *arguments, prior=prior)
 
     curves = [Curve("patterns that are fixed points", source, at(hypercolumns.fixed_point))]
     figures = [Figure("fixed points", stays, source)]

@@ -83,18 +83,19 @@ def _of_hypercolumns(program: MatrixProgram) -> Expectation | None:
         return None
 
     u = program.post.size // h
+    prior = program.rule.prior if isinstance(program.rule, BayesianHebbian) else 1.0
 
     @functools.cache
     def exact(m: int) -> float:
-        if m <= u:  # hardly any two patterns share a unit
+        if m < 2:  # the theory is of two and more
             return 1.0
         tried = u * u  # the theory takes long for many patterns: fewer that are too many already will do
         while tried < m:
-            fraction = hypercolumns.fixed_point(name, h, u, tried)
+            fraction = hypercolumns.fixed_point(name, h, u, tried, prior=prior)
             if fraction < EXACT / 2:
                 return fraction
             tried *= 2
-        return hypercolumns.fixed_point(name, h, u, m)
+        return hypercolumns.fixed_point(name, h, u, m, prior=prior)
 
     return Expectation(
         lambda m: exact(m) < EXACT, lambda m: f"at most {exact(m):.0%} of them to be recalled exactly", "neuromem.theory.hypercolumns"

@@ -7,7 +7,7 @@ share (z = H - 1 cue units, n_j and r_i the numbers of patterns in which j and i
     hebb        sum over j of c_ij
     covariance  sum over j of c_ij - r_i sum over j of n_j / M    (weight c_ij - n_i n_j / M)
     willshaw    sum over j of min(c_ij, 1)                        (equal scores: one of them at random)
-    bcpnn       sum over j of ln c_ij - (z - 1) ln r_i            (weight ln(M c_ij / (n_i n_j)), bias ln(n_i / M))
+    bcpnn       sum over j of ln c_ij - (z - 1) ln r_i            (weight ln(M c_ij / (n_i n_j)), bias ln(n_i / M), counts with a prior)
 
 Given r_i, the counts over random patterns are independent binomials (r_i, 1/U), and one more for a right
 cue unit and the right unit. So the distribution of scores, and from it the probability that the
@@ -40,13 +40,11 @@ NEGLIGIBLE = 1e-8
 ROUNDING = 1e-14
 
 
-def win_probability(
-    rule: Rule, hypercolumns: int, units: int, n_patterns: int, wrong: int = 0, *, zero_count: float | None = None
-) -> float:
+def win_probability(rule: Rule, hypercolumns: int, units: int, n_patterns: int, wrong: int = 0, *, prior: float = 1.0) -> float:
     """Return the probability that the right unit of a hypercolumn wins, given the others, ``wrong`` of them wrong.
 
-    ``zero_count`` is what bcpnn takes in place of a count (and a usage) of 0, since ln 0 is not a weight; by
-    default 1/M, a joint probability of 1/M^2.
+    ``prior``, in patterns, is what bcpnn adds to all counts: prior/U^2 to c_ij and prior/U to the usages, so that no
+    logarithm is of 0 (``spec.BayesianHebbian``).
 
     Raises:
         SpecError: an unknown rule, fewer than 2 hypercolumns, units or patterns, or more wrong than there are others.
@@ -55,21 +53,20 @@ def win_probability(
     inputs = hypercolumns - 1
     if wrong > inputs:
         raise SpecError(f"{wrong} wrong hypercolumns beside the one asked for; expected at most {inputs}")
-    floor = 1 / n_patterns if zero_count is None else zero_count
-    if not 0 < floor <= 1:
-        raise SpecError(f"zero_count is {floor}; expected above 0 and at most 1, the least count that is not 0")
+    if not 0 < prior < math.inf:
+        raise SpecError(f"prior is {prior}; expected a number of patterns, above 0")
     usage = _binomial(n_patterns - 1, 1 / units)
     used = np.flatnonzero(usage > NEGLIGIBLE)
     chances = [_binomial(int(times), 1 / units) for times in used]
     counts = np.arange(np.flatnonzero(chances[-1] > NEGLIGIBLE)[-1] + 2)
-    popularity = np.maximum(np.arange(used[-1] + 2), floor)
+    popularity = np.arange(used[-1] + 2.0)
     term, loss = counts.astype(np.float64), 0.0 * popularity
     if rule == "willshaw":
         term = np.minimum(term, 1)
     elif rule == "covariance":
         loss = popularity * inputs * (1 + (n_patterns - 1) / units) / n_patterns
     elif rule == "bcpnn":
-        term, loss = np.log(np.maximum(counts, floor)), (inputs - 1) * np.log(popularity)
+        term, loss = np.log(counts + prior / units**2), (inputs - 1) * np.log(popularity + prior / units)
     steps, lost = (np.rint(values / STEP[rule]).astype(np.int64) for values in (term, loss))
     steps -= steps[0]
     size = 1 << int(steps[-1] * inputs).bit_length()
@@ -93,25 +90,23 @@ def win_probability(
     return float(usage[used] @ _wins(right, shares @ false, units) / usage[used].sum())
 
 
-def first_step(rule: Rule, hypercolumns: int, units: int, n_patterns: int, wrong: int = 0, *, zero_count: float | None = None) -> float:
+def first_step(rule: Rule, hypercolumns: int, units: int, n_patterns: int, wrong: int = 0, *, prior: float = 1.0) -> float:
     """Return the probability that one synchronous step from a cue with ``wrong`` wrong hypercolumns gives the whole pattern."""
     _check(rule, hypercolumns, units, n_patterns, wrong)
     right = (
-        win_probability(rule, hypercolumns, units, n_patterns, wrong, zero_count=zero_count) ** (hypercolumns - wrong)
+        win_probability(rule, hypercolumns, units, n_patterns, wrong, prior=prior) ** (hypercolumns - wrong)
         if wrong < hypercolumns
         else 1.0
     )
-    return right * win_probability(rule, hypercolumns, units, n_patterns, wrong - 1, zero_count=zero_count) ** wrong if wrong else right
+    return right * win_probability(rule, hypercolumns, units, n_patterns, wrong - 1, prior=prior) ** wrong if wrong else right
 
 
-def fixed_point(rule: Rule, hypercolumns: int, units: int, n_patterns: int, *, zero_count: float | None = None) -> float:
+def fixed_point(rule: Rule, hypercolumns: int, units: int, n_patterns: int, *, prior: float = 1.0) -> float:
     """Return the probability that a stored pattern is a fixed point: ``first_step`` from the pattern itself."""
-    return first_step(rule, hypercolumns, units, n_patterns, zero_count=zero_count)
+    return first_step(rule, hypercolumns, units, n_patterns, prior=prior)
 
 
-def capacity(
-    rule: Rule, hypercolumns: int, units: int, wrong: int = 0, fraction: float = 0.9, *, zero_count: float | None = None
-) -> tuple[int, int]:
+def capacity(rule: Rule, hypercolumns: int, units: int, wrong: int = 0, fraction: float = 0.9, *, prior: float = 1.0) -> tuple[int, int]:
     """Return the largest numbers of patterns of which ``fraction`` are recalled (in the first step, as a fixed point).
 
     The measured capacity of iterated recall is expected between the two.
@@ -121,7 +116,7 @@ def capacity(
         raise SpecError(f"fraction is {fraction}; expected it above 0 and below 1")
 
     def holds(n_patterns: int, errors: int) -> bool:
-        return n_patterns < 2 or first_step(rule, hypercolumns, units, n_patterns, errors, zero_count=zero_count) >= fraction
+        return n_patterns < 2 or first_step(rule, hypercolumns, units, n_patterns, errors, prior=prior) >= fraction
 
     start = units * units  # one pattern for each synapse between two hypercolumns
     stays, _ = largest(lambda m: holds(m, 0), start=start)

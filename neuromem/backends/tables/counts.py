@@ -32,11 +32,9 @@ class CountTable(Table):
 
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` for patterns that cannot have been stored."""
-        before = self.both, self.pre_active, self.post_active, self.n_stored
-        self.both, self.pre_active, self.post_active = self.both.copy(), self.pre_active.copy(), self.post_active.copy()
         self._count(pre, post, -1)
-        if self.n_stored < 0 or any((x < 0).any() or (x > self.n_stored).any() for x in (self.both, self.pre_active, self.post_active)):
-            self.both, self.pre_active, self.post_active, self.n_stored = before
+        if self.n_stored < 0 or any(x.min() < 0 or x.max() > self.n_stored for x in (self.both, self.pre_active, self.post_active)):
+            self._count(pre, post, 1)  # counts are whole: this is what was
             raise SpecError(f"{self.program.name}: forget; these patterns were not stored: expected patterns that were.")
 
     def _count(self, pre: Patterns, post: Patterns, sign: int) -> None:
@@ -47,7 +45,7 @@ class CountTable(Table):
                 both = hopfield.coactivity_matrix(hopfield.transpose(x.words, n_pre), len(x), threads=self.threads)
             else:
                 both = (x.bits.astype(np.float32).T @ y.bits.astype(np.float32)).astype(np.int32)
-            self.both += sign * both
+            (np.add if sign > 0 else np.subtract)(self.both, both, out=self.both)
             self.pre_active += sign * np.bincount(x.rows.units, minlength=n_pre)
             self.post_active += sign * np.bincount(y.rows.units, minlength=n_post)
         self.n_stored += sign * len(pre)
@@ -65,8 +63,10 @@ class CountTable(Table):
         no_bias = np.zeros(self.program.post.size, np.float32)
         if isinstance(rule, Covariance):
             a = rule.activity
-            sums = self.pre_active[:, None] + self.post_active[None, :]
-            return (self.both - a * sums + m * a * a).astype(np.float32), no_bias
+            weights = np.empty(self.both.shape, np.float32)
+            for i, row in enumerate(self.both):  # float64 by rows: no room for a matrix of them
+                weights[i] = row - a * (self.pre_active[i] + self.post_active) + m * a * a
+            return weights, no_bias
         if isinstance(rule, BayesianHebbian):
             unit = self.program.groups / self.program.post.size  # 1 / units of a hypercolumn
             p_pre = (self.pre_active + rule.prior * unit) / (m + rule.prior)

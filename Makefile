@@ -21,6 +21,8 @@ lint: .venv/dev.stamp
 
 bench: .venv/bench.stamp
 	$(BIN)/python -m benchmarks.spiking
+	$(BIN)/python -m benchmarks.limits
+	for work in willshaw hopfield dense plastic_matrices best_match scaling; do $(BIN)/python -m benchmarks.$$work || exit 1; done
 
 wheel: .venv/dev.stamp
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -206,7 +206,6 @@ def with_threads(n: int, m: int, rounds: int) -> None:
     w = np.zeros((n, n), np.float32)
     small_w = hopfield.hebb_matrix(few.xt, few.m)
     overlaps = hopfield.overlaps(problem.x, problem.cues, n)
-    real = small_w.astype(np.float32)
     runs: dict[str, Callable[[int], object]] = {
         "hebb_matrix": lambda t: hopfield.hebb_matrix(problem.xt, m, threads=t),
         "storkey_store, one pattern": lambda t: hopfield.storkey_store(w, problem.bits[:1], t),
@@ -214,7 +213,9 @@ def with_threads(n: int, m: int, rounds: int) -> None:
         f"fields, {MANY} cues": lambda t: hopfield.fields(problem.xt, m, overlaps, t),
         "overlaps + fields, one cue": lambda t: hopfield.fields(problem.xt, m, hopfield.overlaps(problem.x, problem.cues[:1], n, t), t),
         f"async_recall, int16, N = 4096, {MANY} cues": lambda t: hopfield.async_recall(small_w, few.states, few.orders, 100, None, t),
-        "async_recall, float32, N = 4096, one cue": lambda t: hopfield.async_recall(real, few.states[:1], few.orders[:1], 100, None, t),
+        f"async_recall, float32, N = {n}, one cue": lambda t: hopfield.async_recall(
+            w, problem.states[:1], problem.orders[:1], 100, None, t
+        ),
         f"async_recall_patterns, {MANY} cues": lambda t: hopfield.async_recall_patterns(
             problem.x, problem.xt, m, problem.states, problem.orders, 100, threads=t
         ),

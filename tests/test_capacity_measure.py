@@ -27,6 +27,13 @@ from neuromem.theory import hopfield, willshaw
 EXACT = read_criterion("exact90")
 
 
+@pytest.fixture
+def rough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies with few cues, where their figures do not matter."""
+    for name in ("FEWEST_CUES", "MOST_CUES", "CURVE_CUES"):
+        monkeypatch.setattr(study, name, 128)
+
+
 @pytest.mark.parametrize(
     ("name", "quantity", "level", "below", "above"),
     [
@@ -132,7 +139,7 @@ def test_the_usual_task_has_one_wrong_unit(memory: neuromem.MemoryModel, said: s
 def test_what_the_laboratory_cannot_do_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="it has spikes"):
         make_task(neuromem.models.ca3_cam())
-    with pytest.raises(SpecError, match="moves = 0.1"):
+    with pytest.raises(SpecError, match=r"moves = 0\.1"):
         make_task(neuromem.models.hopfield(n=20), Trial(1, moves=0.1))
     with pytest.raises(SpecError, match="at least one, all distinct"):
         study.study(neuromem.models.hopfield(n=20), EXACT, seeds=[1, 1])
@@ -147,8 +154,8 @@ def test_a_load_is_measured_as_a_session_does_it() -> None:
         stream = PatternStream(task, 5, number)
         patterns = stream.first(30)[0]
         session = neuromem.build(memory, "reference")
-        session.store(patterns)
         with measure.quiet():
+            session.store(patterns)
             bits = session.recall(stream.cues(patterns, 0)).answer
         stored = np.zeros((30, 64), np.bool_)
         np.put_along_axis(stored, patterns, True, axis=1)
@@ -158,15 +165,15 @@ def test_a_load_is_measured_as_a_session_does_it() -> None:
     assert 0 < found.exact < 1
 
 
-def test_recalled_patterns_are_spread_over_the_order_in_which_they_were_stored_where_it_matters(monkeypatch: pytest.MonkeyPatch) -> None:
-    lab = Laboratory(make_task(neuromem.models.hopfield(n=20, rule="storkey")), EXACT, n_sets=2)
-    assert np.concatenate(list(lab.parts(100, 10))).tolist() == [0, 20, 40, 60, 80]
-    lab = Laboratory(make_task(neuromem.models.hopfield(n=20)), EXACT, n_sets=2)
-    assert np.concatenate(list(lab.parts(100, 10))).tolist() == [0, 1, 2, 3, 4]
+def test_recalled_patterns_are_spread_over_the_order_in_which_they_were_stored_where_it_matters() -> None:
+    lab = Laboratory(make_task(neuromem.models.hopfield(n=20, rule="storkey")), EXACT, n_sets=2, n_cues=10)
+    assert np.concatenate(list(lab.parts(100))).tolist() == [0, 20, 40, 60, 80]
+    lab = Laboratory(make_task(neuromem.models.hopfield(n=20)), EXACT, n_sets=2, n_cues=10)
+    assert np.concatenate(list(lab.parts(100))).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_far_from_the_criterion_a_load_takes_fewer_cues_to_the_same_verdict() -> None:
-    lab = Laboratory(make_task(neuromem.models.willshaw(n=128)), EXACT, n_sets=40)
+    lab = Laboratory(make_task(neuromem.models.willshaw(n=128)), EXACT, n_sets=40, n_cues=8192)
     for load in (60, 150, 300):
         value = lab(0, load)
         whole = lab.measure(0, load)
@@ -197,6 +204,7 @@ def test_a_willshaw_network_meets_the_finite_size_formula() -> None:
     assert found.stored_bits == pytest.approx(bits)
 
 
+@pytest.mark.usefixtures("rough")
 def test_a_study_says_the_same_each_time() -> None:
     def once() -> dict[str, object]:
         return as_object(study.study(neuromem.models.hopfield(n=64, hypercolumns=8), EXACT, seeds=[2, 5], curve=True, basin=True))
@@ -207,13 +215,14 @@ def test_a_study_says_the_same_each_time() -> None:
 def test_the_basin_shrinks_with_the_load() -> None:
     found = study.study(neuromem.models.willshaw(n=256, k=10), EXACT, seeds=[0], basin=True)
     half, full = found.basins
-    assert (half.error, half.points[0].x, half.points[0].value.value) == ("deletions", 0.0, 1.0)
+    assert (half.error, half.points[0].x, half.points[0].value.value) == ("deletions", 0.0, pytest.approx(1, abs=0.01))
     assert half.radius is not None
     assert full.radius is not None
     assert 0.9 > half.radius > full.radius > 0.1
     assert all(0.1 * round(p.x * 10) == pytest.approx(p.x) for p in half.points)
 
 
+@pytest.mark.usefixtures("rough")
 def test_an_interrupted_study_keeps_what_was_measured() -> None:
     def impatient(done: int, expected: int) -> None:
         assert done < expected
@@ -226,11 +235,8 @@ def test_an_interrupted_study_keeps_what_was_measured() -> None:
     assert not part.complete
     assert 0 < len(part.search.points) < 15
     assert as_object(part)["complete"] is False
-    assert subtitle_of(part)
-
-
-def subtitle_of(part: study.Study) -> str:
-    return "\n".join(notes(part)) + study_figure(part).get_gid().__str__()
+    assert "criterion exact90" in "\n".join(notes(part))
+    assert study_figure(part).axes
 
 
 def test_theory_is_that_of_the_model() -> None:
@@ -247,6 +253,7 @@ def test_theory_is_that_of_the_model() -> None:
     assert limits[0].value == pytest.approx(math.log(2) / 4)
 
 
+@pytest.mark.usefixtures("rough")
 @pytest.mark.parametrize("name", ["hopfield", "dense", "real", "sequence"])
 def test_pictures_show_what_was_measured(name: str, tmp_path: Path) -> None:
     memory = {

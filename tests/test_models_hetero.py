@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import neuromem
+from neuromem.errors import SpecError
 from neuromem.models import hetero
 from neuromem.runs.matrix_session import MatrixSession
 
@@ -135,3 +136,13 @@ def test_delta_leaves_exactly_what_was_last_written(backend: str) -> None:
         s.store(key, value)
         assert s.recall(key).answer.tolist() == value
     assert s.n_stored == 3
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_a_rule_that_diverges_says_so(backend: str) -> None:
+    rng = np.random.default_rng(0)
+    session = neuromem.build(neuromem.models.hetero(n=16, loss="squared", rate=5.0), backend)
+    keys = rng.normal(size=(200, 16))
+    with pytest.raises(SpecError, match="^hetero, store: the weights are not finite any more, and what was stored is lost: rate = 5 is too large"):
+        session.store(keys, keys)

@@ -56,7 +56,7 @@ def study_figure(study: Study) -> Figure:
     if study.basins:
         panels[1].set_gid("basin")
         for basin, colour, mark in zip(study.basins, COLOURS, MARKS, strict=False):
-            _points(panels[1], basin.points, colour, mark, f"{basin.n_patterns} patterns stored")
+            _points(panels[1], basin.points, colour, mark, f"{basin.n_patterns} patterns stored", joined=True)
         _style(panels[1], ERRORS[study.basins[0].error], QUANTITIES["exact"])
         panels[1].set_ylim(-0.03, 1.03)
         _legend(panels[1])
@@ -65,9 +65,9 @@ def study_figure(study: Study) -> Figure:
 
 def comparison_figure(studies: Sequence[Study]) -> Figure:
     """Return the figure of several studies: axes ``load`` (all curves, loads in proportion), ``basin`` and ``bits``."""
-    figure = new_figure(14.5, 4.9)
+    figure = new_figure(14.5, 5.4)
     load, basin, bits = figure.subplots(1, 3, width_ratios=(1.25, 1.0, 0.8))
-    figure.subplots_adjust(left=0.055, right=0.985, bottom=0.13, top=0.8, wspace=0.3)
+    figure.subplots_adjust(left=0.055, right=0.985, bottom=0.12, top=0.72, wspace=0.3)
     _heading(
         figure,
         "Capacity: " + ", ".join(labels(studies)),
@@ -81,15 +81,15 @@ def comparison_figure(studies: Sequence[Study]) -> Figure:
             _theory(load, study, colour, named=False)
         if study.basins:
             half = study.basins[0]
-            _points(basin, half.points, colour, mark, f"{label}, {half.n_patterns} patterns, {half.error}")
+            _points(basin, half.points, colour, mark, f"{label}, {half.n_patterns} patterns, {half.error}", joined=True)
     load.plot([], [], "--", color="#555555", label="theory")
     _style(load, "patterns stored (log)", QUANTITIES[studies[0].criterion.quantity])
     load.set_xscale("log")
     _level(load, studies[0])
-    _legend(load)
-    _style(basin, "error of the cue, as a fraction", QUANTITIES["exact"] + ", half the capacity stored")
+    _legend(load, above=True)
+    _style(basin, "error of the cue, as a fraction", QUANTITIES["exact"] + ",\nhalf the capacity stored")
     basin.set_ylim(-0.03, 1.03)
-    _legend(basin)
+    _legend(basin, above=True)
     _draw_bits(bits, studies)
     return figure
 
@@ -162,10 +162,10 @@ def _theory(axes: Axes, study: Study, colour: str, named: bool) -> None:
         axes.plot(loads, [curve.at(float(m)) for m in loads], line, color=colour, lw=1.3, label=f"theory: {curve.name}" if named else None)
 
 
-def _points(axes: Axes, points: Sequence[Point], colour: str, mark: str, label: str) -> None:
+def _points(axes: Axes, points: Sequence[Point], colour: str, mark: str, label: str, joined: bool = False) -> None:
     x, y = np.array([p.x for p in points]), np.array([p.value.value for p in points])
     spread = np.array([p.value.half_width if math.isfinite(p.value.half_width) else 0.0 for p in points])
-    axes.errorbar(x, y, spread, fmt=mark, ms=5, color=colour, capsize=2, lw=1, label=label, zorder=3)
+    axes.errorbar(x, y, spread, fmt=mark + ("-" if joined else ""), ms=5, color=colour, capsize=2, lw=0.8, label=label, zorder=3)
 
 
 def _of_search(study: Study) -> list[Point]:
@@ -190,7 +190,9 @@ def _draw_bits(axes: Axes, studies: Sequence[Study]) -> None:
         stored, gained = study.stored_bits, study.gained_bits
         axes.barh(row + 0.18, stored or 0.0, 0.34, color=colour)
         axes.barh(row - 0.18, gained or 0.0, 0.34, color=tint(colour, 0.35), hatch="//", edgecolor=colour, lw=0.5)
-        words = "no bits: real patterns" if stored is None else f"{stored:.3f} stored, {number(gained)} gained"
+        words = (
+            "no bits: real patterns" if stored is None else f"{stored:.3f} stored" + ("" if gained is None else f", {gained:.3f} gained")
+        )
         axes.text(0.0, row + 0.39, f" {label}: {words}", size=8, va="bottom", family=FONT, parse_math=False)
     _style(axes, "bits per synapse: stored (full), gained (hatched)", "")
     axes.set_yticks([])
@@ -206,6 +208,11 @@ def _style(axes: Axes, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _legend(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(prop={"family": FONT, "size": 8}, frameon=True, framealpha=0.9, edgecolor="none", loc="best")
+def _legend(axes: Axes, above: bool = False) -> None:
+    if not axes.get_legend_handles_labels()[1]:
+        return
+    font = {"family": FONT, "size": 8}
+    if above:  # several curves leave no place free
+        axes.legend(prop=font, frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, columnspacing=1.2, handletextpad=0.4)
+    else:
+        axes.legend(prop=font, framealpha=0.9, edgecolor="none", loc="best")

@@ -19,9 +19,6 @@ from neuromem.kernels.bits import Patterns
 from neuromem.runs.batches import read_batch
 from neuromem.runs.matrix_session import Batch, MatrixSession
 
-CUES = 8192
-"""Patterns recalled at each load, over all sets."""
-
 MOST_SETS = 64
 """Independent sets of patterns for a small memory, at most."""
 
@@ -52,12 +49,12 @@ class Measured:
 class Laboratory:
     """Measures one task, on one backend, as a function of seed and load.
 
-    Each seed stands for ``n_sets`` independent sets of patterns, nested in the load; about ``CUES`` patterns are recalled at
+    Each seed stands for ``n_sets`` independent sets of patterns, nested in the load; about ``n_cues`` patterns are recalled at
     each load: the first of each set, or where order matters, evenly chosen ones.
     """
 
-    def __init__(self, task: Task, criterion: Criterion, backend: str = "cpu", n_sets: int = 1) -> None:
-        self.task, self.criterion, self.backend, self.n_sets = task, criterion, backend, n_sets
+    def __init__(self, task: Task, criterion: Criterion, backend: str = "cpu", n_sets: int = 1, n_cues: int = 4096) -> None:
+        self.task, self.criterion, self.backend, self.n_sets, self.n_cues = task, criterion, backend, n_sets, n_cues
         self.known: dict[tuple[int, int], Measured] = {}
         self._streams: dict[int, PatternStream] = {}
         self._seed = -1
@@ -69,18 +66,22 @@ class Laboratory:
             found = self.known[seed, n_patterns] = self.measure(seed, n_patterns, until_far=True)
         return float(getattr(found, self.criterion.quantity))
 
-    def measure(self, seed: int, n_patterns: int, until_far: bool = False, n_cues: int = CUES) -> Measured:
+    def measure(self, seed: int, n_patterns: int, until_far: bool = False) -> Measured:
         """Store the first ``n_patterns`` of each set in a fresh memory, and recall ``n_cues`` of them in all."""
         sums: list[np.ndarray] = []
         last = 0
         for number, session, pre, post in self.filled(seed, n_patterns):
             last = number + 1
-            for part, chosen in enumerate(self.parts(n_patterns, n_cues)):
+            for part, chosen in enumerate(self.parts(n_patterns)):
                 cues = self.stream(seed, number).cues(pre[chosen], part)
                 sums.append(self.compare(session, cues, post[chosen]))
                 if until_far and self._far(sums):
                     return _means(n_patterns, sums, last)
         return _means(n_patterns, sums, last)
+
+    def coarser(self, n_patterns: int, n_cues: int) -> Laboratory:
+        """Return a laboratory that recalls about ``n_cues`` of the same patterns at each load, for curves and basins."""
+        return Laboratory(self.task, self.criterion, self.backend, min(self.n_sets, math.ceil(n_cues / n_patterns)), n_cues)
 
     def filled(self, seed: int, n_patterns: int) -> Iterator[tuple[int, MatrixSession, np.ndarray, np.ndarray]]:
         """Yield, for each set, its number, a memory that holds ``n_patterns``, the cues without errors, and what they should give."""
@@ -104,9 +105,9 @@ class Laboratory:
             self._streams[number] = PatternStream(self.task, seed, number)
         return self._streams[number]
 
-    def parts(self, n_patterns: int, n_cues: int = CUES) -> Iterator[np.ndarray]:
+    def parts(self, n_patterns: int) -> Iterator[np.ndarray]:
         """Yield the numbers of the patterns that are recalled of each set, in parts."""
-        count = min(n_patterns, math.ceil(n_cues / self.n_sets))
+        count = min(n_patterns, math.ceil(self.n_cues / self.n_sets))
         chosen = np.arange(count) if self.task.exchangeable else np.arange(count) * n_patterns // count
         for first in range(0, count, BLOCK):
             yield chosen[first : first + BLOCK]

@@ -41,9 +41,10 @@ class PatternStream:
                 )
             self._blocks.append(block)
             self._held += len(block[0])
-        pre, post = (np.concatenate(side) for side in zip(*self._blocks, strict=True))
+        pre = np.concatenate([block[0] for block in self._blocks])
+        post = pre if self.task.program.recurrent else np.concatenate([block[1] for block in self._blocks])
         self._blocks = [(pre, post)]  # joined once, not at every load
-        return (pre[:n_patterns], pre[:n_patterns]) if self.task.program.recurrent else (pre[:n_patterns], post[:n_patterns])
+        return pre[:n_patterns], post[:n_patterns]
 
     def cues(self, patterns: np.ndarray, part: int, errors: Trial | None = None) -> np.ndarray:
         """Return patterns with errors (default: the task's), drawn for that part of the stream."""
@@ -53,7 +54,8 @@ class PatternStream:
         rng = generator(self.seed, self.owner, "patterns", self._drawn)
         # Of a handful of possible patterns a block is drawn that surely exists; those met before are dropped.
         size = BLOCK if self.task.possible > 10 else max(1, int(2**self.task.possible) // 4)
-        pre, post = suitable_patterns(self.task.program, size, rng, self.task.memory.parameters)
+        drawn = suitable_patterns(self.task.program, size, rng, self.task.memory.parameters)
+        pre, post = (side.astype(np.int32) if side.dtype == np.int64 else side for side in drawn)
         self._drawn += 1
         if self._seen is None:
             return pre, post

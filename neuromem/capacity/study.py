@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from neuromem.backends import load_backend
 from neuromem.capacity.criteria import Criterion
 from neuromem.capacity.intervals import Interval, mean_interval
-from neuromem.capacity.measure import CUES, MOST_SETS, Laboratory, Measured
+from neuromem.capacity.measure import MOST_SETS, Laboratory, Measured
 from neuromem.capacity.predictions import Theory, predict
 from neuromem.capacity.search import CapacitySearch, SearchInterrupted, find_capacity
 from neuromem.capacity.task import Task, make_task
@@ -23,14 +24,17 @@ from neuromem.theory.information import bits_per_synapse
 RESOLUTION = 0.005
 """A search stops within this fraction of the capacity."""
 
-LIMIT, HIDDEN_LIMIT = 2**20, 2**15
+LIMIT, HIDDEN_LIMIT = 2**24, 2**15
 """Most patterns by default; recall of a dense memory takes time in proportion to what is stored."""
 
 AROUND = (0.4, 0.6, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 1.9)
 """Loads of the curve, relative to the capacity."""
 
-BASIN_CUES = 1024
-"""Cues at each point of the basin and seed."""
+FEWEST_CUES, MOST_CUES = 4096, 8192
+"""Patterns recalled at each load of the search, over all sets; most where the capacity is small, and scatters."""
+
+CURVE_CUES = 2048
+"""Those of each load and seed of the curve, and half as many of each error of the basin."""
 
 Progress = Callable[[int, int], None]
 
@@ -144,7 +148,7 @@ def study(
         errors: of the cues (default: one wrong unit, see ``make_task``); none with a criterion of clean cues.
         seeds: of which each stands for independent sets of patterns.
         backend: the engine.
-        limit: most patterns that are tried (default: 2**20, of dense memories 2**15; and half of all that there are).
+        limit: most patterns that are tried (default: 2**24, of dense memories 2**15; and half of all that there are).
         curve: measure loads around the capacity too.
         basin: measure recall against errors of the cue, at half the capacity and at the capacity.
         progress: called with (points measured, points expected).
@@ -154,15 +158,17 @@ def study(
     wanted = list(seeds)
     if not wanted or len(set(wanted)) != len(wanted):
         raise SpecError(f"seeds are {wanted}; expected at least one, all distinct")
+    load_backend(backend)  # or say now why not
     task = make_task(memory, Trial(1) if criterion.clean and errors is None else errors)
     theory = predict(task, criterion)
     most = _limit(task, limit)
     counter = _Counter(progress, 10 * len(wanted) + 6 + (len(AROUND) * len(wanted) if curve else 0) + (2 * len(wanted) if basin else 0))
     result = Study(task, criterion, backend, 1, CapacitySearch((), (), most), {}, theory, complete=False)
     try:
-        n_sets, start = _pilot(task, criterion, backend, wanted[0], theory, most, counter)
-        laboratory = Laboratory(task, criterion, backend, n_sets)
-        result = replace(result, n_sets=n_sets, measured=laboratory.known)
+        start = _pilot(Laboratory(task, criterion, backend), wanted[0], theory, most, counter)
+        n_cues = min(MOST_CUES, max(FEWEST_CUES, FEWEST_CUES * 1024 // start))
+        laboratory = Laboratory(task, criterion, backend, min(MOST_SETS, math.ceil(n_cues / start)), n_cues)
+        result = replace(result, n_sets=laboratory.n_sets, measured=laboratory.known)
         found = find_capacity(
             laboratory, criterion.holds, seeds=wanted, start=start, limit=most, resolution=RESOLUTION, progress=lambda point: counter()
         )
@@ -184,14 +190,14 @@ def study(
 
 def measure_basin(laboratory: Laboratory, seeds: Sequence[int], n_patterns: int, done: Callable[[], None] = lambda: None) -> Basin:
     """Measure the fraction recalled exactly against the cue's errors: flips, deletions, moves or noise, whichever the cues have."""
-    task = laboratory.task
+    task, laboratory = laboratory.task, laboratory.coarser(n_patterns, CURVE_CUES // 2)
     error, levels = _levels(task)
     values: dict[float, list[float]] = {level: [] for level in levels}
     unsettled: dict[float, list[float]] = {level: [] for level in levels}
     for seed in seeds:
         sums = {level: np.zeros(5) for level in levels}
         for number, session, pre, post in laboratory.filled(seed, n_patterns):
-            for part, chosen in enumerate(laboratory.parts(n_patterns, BASIN_CUES)):
+            for part, chosen in enumerate(laboratory.parts(n_patterns)):
                 for level in levels:
                     stream = laboratory.stream(seed, number)
                     cues = stream.cues(pre[chosen], part, Trial(1, **{error: level}))  # type: ignore[arg-type]
@@ -216,21 +222,17 @@ def _levels(task: Task) -> tuple[str, list[float]]:
     return error, [count / of for count in sorted({round(i / 8 * most * of) for i in range(9)})]
 
 
-def _pilot(
-    task: Task, criterion: Criterion, backend: str, seed: int, theory: Theory, most: int, done: Callable[[], None]
-) -> tuple[int, int]:
-    """Return the number of sets and the first load of a study, from a rough search with one set of patterns."""
-    laboratory = Laboratory(task, criterion, backend)
+def _pilot(laboratory: Laboratory, seed: int, theory: Theory, most: int, done: Callable[[], None]) -> int:
+    """Return the first load of a study, from a rough search with one set of patterns."""
 
     def holds(n_patterns: int) -> bool:
         done()
-        return criterion.holds(laboratory(seed, n_patterns))
+        return laboratory.criterion.holds(laboratory(seed, n_patterns))
 
     guess = theory.guess
-    first = task.program.post.size / 10 if guess is None or not math.isfinite(guess) else guess
+    first = laboratory.task.program.post.size / 10 if guess is None or not math.isfinite(guess) else guess
     start, _ = largest(holds, start=min(most, max(1, round(first))), limit=most, resolution=0.1)
-    start = max(1, start)
-    return min(MOST_SETS, math.ceil(CUES / start)), start
+    return max(1, start)
 
 
 def _limit(task: Task, limit: int | None) -> int:
@@ -242,9 +244,9 @@ def _limit(task: Task, limit: int | None) -> int:
 
 
 def _averaged(laboratory: Laboratory, seeds: Sequence[int], load: int, done: Callable[[], None]) -> Point:
-    measured = []
+    coarse, measured = laboratory.coarser(load, CURVE_CUES), []
     for seed in seeds:
-        measured.append(laboratory.measure(seed, load))
+        measured.append(coarse.measure(seed, load))
         done()
     values = [float(getattr(m, laboratory.criterion.quantity)) for m in measured]
     return Point(load, load, mean_interval(values), float(np.mean([m.unsettled for m in measured])))

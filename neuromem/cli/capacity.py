@@ -68,7 +68,7 @@ def capacity(
     no_figure: Annotated[bool, typer.Option("--no-figure", help="Draw nothing.")] = False,
     csv_: Annotated[Path | None, typer.Option("--csv", metavar="FILE.CSV", help="Write every point of the search.")] = None,
     max_patterns: Annotated[
-        int | None, typer.Option("--max-patterns", min=1, help="Try no more.", show_default="2^20, or 2^15 of a dense memory")
+        int | None, typer.Option("--max-patterns", min=1, help="Try no more.", show_default="2^24, or 2^15 of a dense memory")
     ] = None,
     basin: Annotated[
         bool | None, typer.Option("--basin/--no-basin", help="Recall against errors of the cue.", show_default="if drawn")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,14 @@ from neuromem.spec.memory import MemoryModel
 from neuromem.spec.outer_product import OuterProductRule
 
 Batch = Patterns | np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixCheckpoint:
+    """The state of a session: its table, and how often it recalled, which names the next visiting order."""
+
+    table: TableCheckpoint
+    recalls: int
 
 
 class MatrixSession:
@@ -124,16 +133,17 @@ class MatrixSession:
         return self.simulation.energy(given)
 
     def weights(self) -> np.ndarray:
-        """Return the weights as they are now, (n_pre, n_post), 0 where there is no connection."""
+        """Return the weights as they are now, (n_pre, n_post), 0 where there is no connection; of dense memories the patterns, (M, n)."""
         return self.simulation.weights()
 
-    def save(self) -> TableCheckpoint:
+    def save(self) -> MatrixCheckpoint:
         """Return what is stored, to be restored later."""
-        return self.simulation.save()
+        return MatrixCheckpoint(self.simulation.save(), self._recalls)
 
-    def restore(self, checkpoint: TableCheckpoint) -> None:
+    def restore(self, checkpoint: MatrixCheckpoint) -> None:
         """Return to a saved state, to the last bit."""
-        self.simulation.restore(checkpoint)
+        self.simulation.restore(checkpoint.table)
+        self._recalls = checkpoint.recalls
 
     def _pairs(self, verb: str, cue: object, content: object) -> tuple[Batch, Batch]:
         """Read, check and pair what is given."""

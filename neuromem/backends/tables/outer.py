@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from neuromem.backends.tables.base import Kernels, Table
+from neuromem.errors import SpecError
 from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.kernels import outer_rules as k
 from neuromem.spec import outer_product as spec
@@ -54,7 +55,19 @@ class OuterTable(Table):
             self.kernels.outer.decay_hebb_batch(self.matrix, post, pre, 1.0, self.write.rate, threads=self.threads)
         else:
             self.kernels.outer.write(self.matrix, self.momentum, pre, post, self.write, threads=self.threads)
+        self._check_finite()
         self.n_stored += len(pre)
+
+    def _check_finite(self) -> None:
+        """Raise ``SpecError`` when weights have left the numbers: writes that overshoot grow without bound."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            total = self.matrix.sum()  # one pass; infinite or NaN if any weight is
+        if not np.isfinite(total) and not np.isfinite(self.matrix).all():
+            size = "rate |k|^2 at most 1 (above 2, the error of a key grows with every write)"
+            raise SpecError(
+                f"{self.program.name}, store: the weights are not finite any more, and what was stored is lost: rate = {self.rule.step.rate:g} "
+                f"is too large for these keys; expected {size}. Build the memory anew with a smaller rate or shorter keys."
+            )
 
     def forget(self, pre: np.ndarray, post: np.ndarray) -> None:
         """See ``Table.forget``: the writes of a sum are undone by writing their negatives."""

@@ -19,6 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 TILE = 512  # units: their words and counts of one row lie in the nearest cache
+WORTH = 1 << 28  # bytes of a matrix that take longer to pass over than a busy processor takes to turn to another thread
 
 
 def hebb_matrix(xt: np.ndarray, n_patterns: int, dtype: np.typing.DTypeLike = np.int16, threads: int = 1) -> np.ndarray:
@@ -50,6 +51,8 @@ def async_recall(
     Of float32 weights the first inputs are sums in float32: they may be off by ``N 2**-24 sum_i |w_ij|``, and act as a bias of that size.
     """
     bias = np.zeros(len(w), _sum_type(w)) if bias is None else bias.astype(np.result_type(_sum_type(w), bias))
+    if len(states) == 1 and w.nbytes < WORTH:
+        threads = 1
     # rows read in the order of the visits are at hand when their unit flips; whole numbers are quickest a row at a time, in order
     alone = len(states) == 1 and threads == 1 and w.dtype == np.float32
     h = np.empty(states.shape, bias.dtype) if alone else _inputs(w, states, bias, threads)

@@ -60,7 +60,7 @@ def test_the_model_of_contributing_runs(tmp_path: Path, monkeypatch: pytest.Monk
     run_commands(found["sh"], tmp_path)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/run-schema.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/capacity.md", "docs/run-schema.md"])
 def test_links_lead_somewhere(name: str) -> None:
     page = ROOT / name
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

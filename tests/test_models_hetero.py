@@ -144,5 +144,7 @@ def test_a_rule_that_diverges_says_so(backend: str) -> None:
     rng = np.random.default_rng(0)
     session = neuromem.build(neuromem.models.hetero(n=16, loss="squared", rate=5.0), backend)
     keys = rng.normal(size=(200, 16))
-    with pytest.raises(SpecError, match="^hetero, store: the weights are not finite any more, and what was stored is lost: rate = 5 is too large"):
+    with pytest.raises(
+        SpecError, match=r"^hetero, store: the weights are not finite any more, and what was stored is lost: rate = 5 is too large"
+    ):
         session.store(keys, keys)

@@ -23,35 +23,38 @@ FOLDER = Path(__file__).parent
 
 ERROR = 0.005  # of units that one step from a stored pattern gets wrong: K = alpha N^(power - 1), without the logarithm of exact recall
 SIZES = {2: (256, 512, 1024, 2048), 3: (96, 160, 256, 400), 4: (64, 96, 128, 160)}
-QUICK = {2: (256, 1024), 3: (64, 128)}
+QUICK = {2: (256, 1024), 3: (96, 256)}
 LOADS = (0.8, 0.9, 1.0, 1.1, 1.25)  # of the K of theory
-WRONG = 1500  # units expected to be wrong at each load
+WRONG = 1500  # units expected to be wrong at each load, of all sets together
+SETS = 32  # of patterns at each load
 COLOURS = {2: BLUE, 3: GREEN, 4: VERMILION}
 
 
-def wrong_units(n: int, power: int, load: int, units: int, backend: Backend) -> tuple[int, int]:
-    """Return how many units are wrong after one step from stored patterns, and of how many: at least ``units``, over as many sets as it takes."""
-    wrong = of = number = 0
-    while of < units:
+def wrong_units(n: int, power: int, load: int, asked: int, backend: Backend) -> np.ndarray:
+    """Return the fraction of units that are wrong after one step from stored patterns, for each of ``SETS`` sets of them."""
+    found = []
+    for number in range(SETS):
         patterns = cues.random_bits(load, n, np.random.default_rng([n, power, load, number]))
         memory = MatrixSession(dense(n=n, power=power), backend)
         memory.store(patterns)
-        asked = patterns[: math.ceil((units - of) / n)]
-        answer = memory.recall(asked, max_steps=1, graded=False).answer
-        wrong, of, number = wrong + int(((answer > 0) != asked).sum()), of + asked.size, number + 1
-    return wrong, of
+        cue = patterns[:asked]
+        found.append(((memory.recall(cue, max_steps=1, graded=False).answer > 0) != cue).mean())
+    return np.array(found)
 
 
 def capacity(n: int, power: int, wrong: int, backend: Backend) -> dict[str, float]:
     """Return the number of patterns at which a fraction ``ERROR`` of units is wrong, and its standard error.
 
-    From a line through the logarithm of the fraction against that of the load, each weighted by its count.
+    From a line through the logarithm of the fraction against that of the load. Errors are those between sets: units of one set
+    share its crosstalk.
     """
     expected = load_at_error(power, ERROR) * n ** (power - 1)
     loads = [round(factor * expected) for factor in LOADS]
-    counts = np.array([wrong_units(n, power, load, round(wrong / ERROR), backend) for load in loads])
-    x, y = np.log(loads) - np.log(loads).mean(), np.log(counts[:, 0] / counts[:, 1])
-    weights = np.sqrt(counts[:, 0])  # the inverse of the standard error of the logarithm of a Poisson count
+    asked = math.ceil(wrong / ERROR / SETS / n)
+    fractions = np.array([wrong_units(n, power, load, asked, backend) for load in loads])
+    mean = fractions.mean(axis=1)
+    x, y = np.log(loads) - np.log(loads).mean(), np.log(mean)
+    weights = mean / (fractions.std(axis=1, ddof=1) / math.sqrt(SETS))  # the inverse of the standard error of the logarithm
     basis = np.column_stack([np.ones_like(x), x]) * weights[:, None]
     (at, slope), *_ = np.linalg.lstsq(basis, y * weights)
     covariance = np.linalg.inv(basis.T @ basis)
@@ -89,7 +92,13 @@ def measure(backend: Backend, quick: bool) -> dict[str, Any]:
             found[f"power_{power}"] = {"capacity": rows, "exponent": law.exponent, "exponent_error": law.exponent_error}
         deviation = attention_deviation(backend)
     return {
-        "settings": {"error": ERROR, "sizes": {str(p): list(n) for p, n in sizes.items()}, "loads": list(LOADS), "wrong_units": wrong},
+        "settings": {
+            "error": ERROR,
+            "sizes": {str(p): list(n) for p, n in sizes.items()},
+            "loads": list(LOADS),
+            "wrong_units": wrong,
+            "sets": SETS,
+        },
         "measured": found | {"attention_deviation": deviation},
     }
 

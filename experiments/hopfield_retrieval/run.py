@@ -136,7 +136,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     """Draw overlaps below the collapse, patterns kept around it, and its load against size."""
     measured = results["measured"]
     figure, (below, kept, limit) = panels(
-        "Hopfield networks: overlaps as in theory, and a collapse that tends to its critical load", (4.2, 4.6, 4.2)
+        "Hopfield networks: overlaps as in theory, and a collapse near its critical load", (4.2, 4.6, 4.2)
     )
     critical = ags_critical_load()
     x = np.linspace(0.05, critical, 200)
@@ -150,7 +150,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     below.set(xlabel="patterns per unit", ylabel="overlap of recall with its pattern", ylim=(0.96, 1.002), xlim=(0.05, 0.145))
     below.legend(frameon=False, fontsize=8.5, loc="lower left")
     kept.axvline(critical, color=GREY, linewidth=0.8, linestyle="--")
-    kept.text(critical - 0.0005, 20, "theory, N infinite", color=GREY, fontsize=8.5, rotation=90, ha="right")
+    kept.text(critical - 0.0007, 8, "theory, N infinite", color=GREY, fontsize=8.5, rotation=90, ha="right")
     for name, row in measured["collapse"].items():
         n = int(name.split("_")[1])
         kept.errorbar(
@@ -160,7 +160,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
         fine = np.linspace(row["load"] - 1.2 * row["width"], row["load"] + 1.2 * row["width"], 60)
         kept.plot(fine, [100 * NORMAL.cdf(-(a - row["load"]) / row["width"]) for a in fine], color=COLOURS[n], linewidth=1)
     kept.axhline(50, color=GREY, linewidth=0.8, linestyle=":")
-    kept.set(xlabel="patterns per unit", ylabel="patterns kept (%)", ylim=(0, 100), xlim=(0.136, None))
+    kept.set(xlabel="patterns per unit", ylabel="patterns kept (%)", ylim=(0, 100), xlim=(0.131, 0.19))
     kept.legend(frameon=False, fontsize=8.5, loc="upper right")
     for name, row in measured["collapse"].items():
         n = int(name.split("_")[1])
@@ -175,13 +175,13 @@ def draw(results: dict[str, Any], path: Path) -> None:
             label=f"exponent {measured['free_exponent']:.2f}, fitted",
         )  # fmt: skip
         limit.errorbar(
-            [0], [measured["limit"]], yerr=[measured["limit_error"]], fmt="D", color="black", markersize=5, capsize=4, clip_on=False,
+            [0], [measured["limit"]], yerr=[measured["limit_error"]], fmt="D", color="black", markersize=5, capsize=4,
             label=f"{measured['limit']:.4f} ± {measured['limit_error']:.4f}",
         )  # fmt: skip
         limit.legend(frameon=False, fontsize=8.5, loc="upper left")
     limit.axhline(critical, color=GREY, linewidth=0.8, linestyle="--")
     limit.text(0.034, critical - 0.0004, f"theory {critical:.4f}", color=GREY, fontsize=8.5, ha="right", va="top")
-    limit.set(xlabel="1 / sqrt(N)", ylabel="load at which half are lost", xlim=(-0.0006, 0.034), ylim=(0.135, 0.17))
+    limit.set(xlabel="1 / sqrt(N)", ylabel="load at which half are lost", xlim=(-0.001, 0.034), ylim=(0.132, 0.17))
     write(figure, path)
 
 

@@ -113,7 +113,7 @@ def measure(backend: Backend, quick: bool, million: bool = False) -> dict[str, A
     found["worst_capacity"] = max(abs(row["capacity"] / row["capacity_theory"] - 1) for row in rows)
     found["capacities_in_band"] = all(row["capacity_low"] <= row["capacity_theory"] <= row["capacity_high"] for row in rows)
     found["exact_out_of_band"] = sum(not p["exact_low"] <= p["exact_theory"] <= p["exact_high"] for p in points)
-    found["largest_error_deviation"] = max(abs(p["error"] / p["error_theory"] - 1) for p in points if p["false"] >= 100)
+    found["worst_error_off_by_sd"] = max(abs(p["error_off_by_sd"]) for p in points)
     return {
         "settings": {"sizes": {str(n): list(kc) for n, kc in sizes.items()}, "loads": list(LOADS), "cues": N_CUES, "million": million},
         "measured": found,

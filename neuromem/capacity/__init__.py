@@ -1,6 +1,6 @@
-"""The capacity laboratory: how many patterns a memory holds, measured, with theory beside it.
+"""The capacity laboratory: how many patterns a memory holds, measured, with theory (``neuromem.theory``) beside it.
 
-``theory_*`` are formulas of numbers, one family a file; ``search`` finds the largest load that
-meets a criterion; ``intervals`` and ``fits`` turn what was measured into figures with errors;
-``information`` says what a bit per synapse is.
+``criteria`` says what must hold, ``task`` of which patterns and cues, ``streams`` draws them, ``measure`` measures one load, ``search``
+finds the largest that meets the criterion, and ``study`` does all of it over seeds. ``predictions`` chooses the theory, ``draw`` and
+``report`` show the result; ``intervals`` and ``fits`` turn what was measured into figures with errors.
 """

@@ -157,7 +157,7 @@ def _theory(axes: Axes, study: Study, colour: str, named: bool) -> None:
     points = study.curve or _of_search(study)
     if not points:
         return
-    loads = np.linspace(max(1.0, min(p.x for p in points)), max(p.x for p in points), 60)
+    loads = np.unique(np.rint(np.linspace(max(1.0, min(p.x for p in points)), max(p.x for p in points), 40)))
     for curve, line in zip(study.theory.curves[: None if named else 1], LINES, strict=False):
         axes.plot(loads, [curve.at(float(m)) for m in loads], line, color=colour, lw=1.3, label=f"theory: {curve.name}" if named else None)
 

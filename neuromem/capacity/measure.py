@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from neuromem.api import build
 from neuromem.capacity.criteria import Criterion
@@ -21,6 +22,9 @@ from neuromem.runs.matrix_session import Batch, MatrixSession
 
 MOST_SETS = 64
 """Independent sets of patterns for a small memory, at most."""
+
+SMALL = 2048
+"""Matrices of so many units are multiplied by one thread: several spin longer than they work, and ruin each other on busy cores."""
 
 NEARLY = 0.99
 """Real answers count as exact from this cosine with their pattern on."""
@@ -58,6 +62,7 @@ class Laboratory:
         self.known: dict[tuple[int, int], Measured] = {}
         self._streams: dict[int, PatternStream] = {}
         self._seed = -1
+        self._blas = ThreadpoolController()
 
     def __call__(self, seed: int, n_patterns: int) -> float:
         """Return the criterion's quantity at a load; loads far beyond or below the criterion take fewer cues."""
@@ -68,6 +73,12 @@ class Laboratory:
 
     def measure(self, seed: int, n_patterns: int, until_far: bool = False) -> Measured:
         """Store the first ``n_patterns`` of each set in a fresh memory, and recall ``n_cues`` of them in all."""
+        if self.task.program.post.size <= SMALL:
+            with self._blas.limit(limits=1, user_api="blas"):
+                return self._measure(seed, n_patterns, until_far)
+        return self._measure(seed, n_patterns, until_far)
+
+    def _measure(self, seed: int, n_patterns: int, until_far: bool) -> Measured:
         sums: list[np.ndarray] = []
         last = 0
         for number, session, pre, post in self.filled(seed, n_patterns):

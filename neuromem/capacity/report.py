@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuromem.capacity.intervals import Interval
+from neuromem.capacity.predictions import NONE_KNOWN
 from neuromem.capacity.study import Basin, Point, Study
 
 DEFINITION = (
@@ -36,7 +37,9 @@ def row(study: Study) -> tuple[str, ...]:
         f"{np.mean(exact):.3f}" if exact else "-",
         "-" if study.unsettled is None else f"{study.unsettled:.1%}",
         f"{study.n_sets} x {len(study.search.seeds)}",
-        "no closed form known" if best is None else f"{number(best.value)} ({best.name})",
+        (f"curve: {study.theory.curves[0].name}" if study.theory.curves else NONE_KNOWN)
+        if best is None
+        else f"{number(best.value)} ({best.name})",
     )
 
 

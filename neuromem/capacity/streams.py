@@ -41,9 +41,11 @@ class PatternStream:
                 )
             self._blocks.append(block)
             self._held += len(block[0])
-        pre = np.concatenate([block[0] for block in self._blocks])
-        post = pre if self.task.program.recurrent else np.concatenate([block[1] for block in self._blocks])
-        self._blocks = [(pre, post)]  # joined once, not at every load
+        if len(self._blocks) > 1:
+            joined = np.concatenate([block[0] for block in self._blocks])
+            contents = joined if self.task.program.recurrent else np.concatenate([block[1] for block in self._blocks])
+            self._blocks = [(joined, contents)]
+        pre, post = self._blocks[0]
         return pre[:n_patterns], post[:n_patterns]
 
     def cues(self, patterns: np.ndarray, part: int, errors: Trial | None = None) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Clipped Hebbian (Willshaw) memory on a table of bits, compiled: the same functions as ``kernels.reference.willshaw``.
 
 Recall reads several rows of the table at once, since one stream of random rows gets less than half of what the memory gives.
-Counts are never numbers but *planes*: bit p of the counts of 64 units is one word, so that seven rows are added by full
-adders for 64 units at a time, and the k-th largest count is found bit by bit from the highest plane down.
+Counts are never numbers but *planes*: bit p of the counts of 64 units is one word, so that fifteen rows are added by full
+adders for 64 units at a time, and the k-th largest count is found bit by bit from the highest plane down. Where k units or more
+connect to the whole cue, as they do to a part of a stored pattern, these have the k-th largest count, and nothing is counted.
 
 Many patterns are stored row by row, each row with all its patterns while it lies in the nearest cache.
 """
@@ -21,6 +22,8 @@ from neuromem.kernels.cpu.visits import by_row
 FEW_VISITS = 1  # rows visited less often by one call, on average, are not worth sorting the visits by row
 NEAR_UNITS = 1 << 21  # post units that a thread sorts the visits of at a time: 8 MiB, which stay in a shared cache
 AHEAD = 4  # visits of a row between asking for a pattern and storing it: enough to hide its way from memory
+
+_inlined = kernel(forceinline=True)
 
 
 def store(table: np.ndarray, pre: Rows, post: Rows, threads: int = 1) -> None:
@@ -69,8 +72,8 @@ def recall_winners(table: np.ndarray, cues: Rows, n_post: int, k: int, threads: 
 
 
 def _n_planes(cues: Rows) -> int:
-    """Return how many bits the largest possible count takes; seven rows are added at once, so at least three."""
-    return max(3, int(np.diff(cues.start).max(initial=0)).bit_length())
+    """Return how many bits the largest possible count takes; fifteen rows are added at once, so at least four."""
+    return max(4, int(np.diff(cues.start).max(initial=0)).bit_length())
 
 
 @kernel()
@@ -102,78 +105,122 @@ def _store_by_row(table, visits, patterns, post_start, post_units, first, stop):
 @kernel()
 def _recall_all(table, start, units, recalled, first, stop):
     for b in range(first, stop):
-        both = recalled[b]
-        if start[b] == start[b + 1]:
-            both[:] = np.uint64(0)
-        for s in range(start[b], start[b + 1], 8):
-            last = start[b + 1] - 1  # of fewer than eight rows the last is taken again: it changes nothing
-            r0 = table[units[s]]
-            r1 = table[units[min(s + 1, last)]]
-            r2 = table[units[min(s + 2, last)]]
-            r3 = table[units[min(s + 3, last)]]
-            r4 = table[units[min(s + 4, last)]]
-            r5 = table[units[min(s + 5, last)]]
-            r6 = table[units[min(s + 6, last)]]
-            r7 = table[units[min(s + 7, last)]]
-            if s == start[b]:
-                for w in range(both.size):
-                    both[w] = r0[w] & r1[w] & r2[w] & r3[w] & r4[w] & r5[w] & r6[w] & r7[w]
-            else:
-                for w in range(both.size):
-                    both[w] &= r0[w] & r1[w] & r2[w] & r3[w] & r4[w] & r5[w] & r6[w] & r7[w]
+        _and_rows(table, units, start[b], start[b + 1], recalled[b])
 
 
 @kernel()
-def _add_rows(table, units, start, stop, planes, carry):
-    """Set ``planes[p, w]`` to bit p of the counts, over the rows ``units[start:stop]``, of the 64 units of word w."""
-    full, none = ~np.uint64(0), np.uint64(0)
-    planes[:] = none
-    ones, twos, fours = planes[0], planes[1], planes[2]
+def _and_rows(table, units, start, stop, both):
+    """Set ``both`` to the units that all rows ``units[start:stop]`` connect to; to none where there is no row."""
+    if start == stop:
+        for w in range(both.size):
+            both[w] = np.uint64(0)
     last = stop - 1
-    for s in range(start, stop, 7):
-        r0 = table[units[s]]
+    for s in range(start, stop, 8):
+        r0 = table[units[s]]  # of fewer than eight rows the last is taken again: it changes nothing
         r1 = table[units[min(s + 1, last)]]
         r2 = table[units[min(s + 2, last)]]
         r3 = table[units[min(s + 3, last)]]
         r4 = table[units[min(s + 4, last)]]
         r5 = table[units[min(s + 5, last)]]
         r6 = table[units[min(s + 6, last)]]
-        m1 = full if s + 1 <= last else none
-        m2 = full if s + 2 <= last else none
-        m3 = full if s + 3 <= last else none
-        m4 = full if s + 4 <= last else none
-        m5 = full if s + 5 <= last else none
-        m6 = full if s + 6 <= last else none
-        for w in range(ones.size):
-            # Full adders (sum x ^ y ^ z, carry x & y | (x ^ y) & z): seven rows and the plane of ones are eight bits of weight 1 ...
-            a, b, c, d = r0[w], r1[w] & m1, r2[w] & m2, r3[w] & m3
-            e, f, g, h = r4[w] & m4, r5[w] & m5, r6[w] & m6, ones[w]
-            ab, de, gh = a ^ b, d ^ e, g ^ h
-            abc, def_ = ab ^ c, de ^ f
-            two0 = (a & b) | (ab & c)
-            two1 = (d & e) | (de & f)
-            both = abc ^ def_
-            two2 = (abc & def_) | (both & gh)
-            two3 = g & h
-            ones[w] = both ^ gh
-            # ... which carry four of weight 2, with the plane of twos five; these carry two of weight 4, with the plane of fours three.
-            two4 = twos[w]
-            x = two0 ^ two1
-            four0 = (two0 & two1) | (x & two2)
-            x ^= two2
-            y = two3 ^ two4
-            four1 = (two3 & two4) | (x & y)
-            twos[w] = x ^ y
-            four2 = fours[w]
-            x = four0 ^ four1
-            carry[w] = (four0 & four1) | (x & four2)
-            fours[w] = x ^ four2
-        for p in range(3, planes.shape[0]):
-            plane = planes[p]
-            for w in range(plane.size):
-                old = plane[w]
-                plane[w] = old ^ carry[w]
-                carry[w] &= old
+        r7 = table[units[min(s + 7, last)]]
+        if s == start:
+            for w in range(both.size):
+                both[w] = r0[w] & r1[w] & r2[w] & r3[w] & r4[w] & r5[w] & r6[w] & r7[w]
+        else:
+            for w in range(both.size):
+                both[w] &= r0[w] & r1[w] & r2[w] & r3[w] & r4[w] & r5[w] & r6[w] & r7[w]
+
+
+@_inlined
+def _add(a, b, c):
+    """Return the two bits, low and high, of a + b + c for each bit of the words."""
+    differ = a ^ b
+    return differ ^ c, a ^ (differ & (a ^ c))
+
+
+@_inlined
+def _add_seven(a, b, c, d, e, f, g):
+    """Return the three bits of the sum of seven."""
+    one0, two0 = _add(a, b, c)
+    one1, two1 = _add(d, e, f)
+    one, two2 = _add(one0, one1, g)
+    two, four = _add(two0, two1, two2)
+    return one, two, four
+
+
+@kernel()
+def _add_rows(table, units, start, stop, planes, more):
+    """Set ``planes[p, w]`` to bit p of the counts, over the rows ``units[start:stop]``, of the 64 units of word w."""
+    for p in range(4 if stop > start else 0, planes.shape[0]):
+        for w in range(planes.shape[1]):
+            planes[p, w] = np.uint64(0)
+    if stop > start:
+        _add_fifteen(table, units, start, stop, planes)
+    for s in range(start + 15, stop, 15):
+        _add_fifteen(table, units, s, stop, more)
+        _add_number(planes, more)
+
+
+@kernel()
+def _add_fifteen(table, units, s, stop, planes):
+    """Set four planes to the counts over the rows from s, of which there are no more than fifteen."""
+    # Of fewer the last is taken again, and masked: to choose between arrays would cost counting references to them.
+    full, none, last = ~np.uint64(0), np.uint64(0), stop - 1
+    r0 = table[units[s]]
+    r1 = table[units[min(s + 1, last)]]
+    r2 = table[units[min(s + 2, last)]]
+    r3 = table[units[min(s + 3, last)]]
+    r4 = table[units[min(s + 4, last)]]
+    r5 = table[units[min(s + 5, last)]]
+    r6 = table[units[min(s + 6, last)]]
+    r7 = table[units[min(s + 7, last)]]
+    r8 = table[units[min(s + 8, last)]]
+    r9 = table[units[min(s + 9, last)]]
+    r10 = table[units[min(s + 10, last)]]
+    r11 = table[units[min(s + 11, last)]]
+    r12 = table[units[min(s + 12, last)]]
+    r13 = table[units[min(s + 13, last)]]
+    r14 = table[units[min(s + 14, last)]]
+    m1 = full if s + 1 <= last else none
+    m2 = full if s + 2 <= last else none
+    m3 = full if s + 3 <= last else none
+    m4 = full if s + 4 <= last else none
+    m5 = full if s + 5 <= last else none
+    m6 = full if s + 6 <= last else none
+    m7 = full if s + 7 <= last else none
+    m8 = full if s + 8 <= last else none
+    m9 = full if s + 9 <= last else none
+    m10 = full if s + 10 <= last else none
+    m11 = full if s + 11 <= last else none
+    m12 = full if s + 12 <= last else none
+    m13 = full if s + 13 <= last else none
+    m14 = full if s + 14 <= last else none
+    ones, twos, fours, eights = planes[0], planes[1], planes[2], planes[3]
+    for w in range(ones.size):
+        a, b, c = _add_seven(r0[w], r1[w] & m1, r2[w] & m2, r3[w] & m3, r4[w] & m4, r5[w] & m5, r6[w] & m6)
+        d, e, f = _add_seven(r7[w] & m7, r8[w] & m8, r9[w] & m9, r10[w] & m10, r11[w] & m11, r12[w] & m12, r13[w] & m13)
+        ones[w], g = _add(a, d, r14[w] & m14)
+        twos[w], h = _add(b, e, g)
+        fours[w], eights[w] = _add(c, f, h)
+
+
+@kernel()
+def _add_number(planes, more):
+    """Add numbers of four planes."""
+    carry = more[4]
+    for w in range(carry.size):
+        carry[w] = np.uint64(0)
+    for p in range(4):
+        plane, bits = planes[p], more[p]
+        for w in range(carry.size):
+            plane[w], carry[w] = _add(plane[w], bits[w], carry[w])
+    for p in range(4, planes.shape[0]):
+        plane = planes[p]
+        for w in range(carry.size):
+            old = plane[w]
+            plane[w] = old ^ carry[w]
+            carry[w] &= old
 
 
 @kernel()
@@ -195,38 +242,39 @@ def _at_least(planes, threshold, chosen):
 
 
 @kernel()
-def _n_common(a, b):
-    common = np.uint64(0)
-    for w in range(a.size):
-        common += popcount(a[w] & b[w])
-    return np.int64(common)
+def _winners(planes, k, tied, won):
+    """Set ``won`` to the units with a count of at least the k-th largest, and of at least 1: bit by bit, from the highest plane down.
 
-
-@kernel()
-def _kth_largest(planes, k, tied):
-    """Return the k-th largest count: of the units that agree with it so far, k or more have its next bit set, or it is not set."""
-    tied[:] = ~np.uint64(0)
-    count = 0
+    Of the units that agree with the k-th largest count so far, either k or more have its next bit set, or it is 0: those that have
+    the bit are then larger.
+    """
+    for w in range(won.size):
+        tied[w], won[w] = ~np.uint64(0), np.uint64(0)
+    some = False
     for p in range(planes.shape[0] - 1, -1, -1):
-        plane = planes[p]
-        larger = _n_common(tied, plane)
-        if larger >= k:
-            count |= 1 << p
-            for w in range(tied.size):
-                tied[w] &= plane[w]
+        larger = np.uint64(0)
+        for w in range(won.size):
+            larger += popcount(tied[w] & planes[p, w])
+        if np.int64(larger) >= k:
+            some = True
+            for w in range(won.size):
+                tied[w] &= planes[p, w]
         else:
-            k -= larger
-            for w in range(tied.size):
-                tied[w] &= ~plane[w]
-    return count
+            k -= np.int64(larger)
+            for w in range(won.size):
+                won[w] |= tied[w] & planes[p, w]
+                tied[w] &= ~planes[p, w]
+    if some:  # else the k-th largest count is 0
+        for w in range(won.size):
+            won[w] |= tied[w]
 
 
 @kernel()
 def _counts(table, start, units, n_planes, counted, first, stop):
     n_words = table.shape[1]
-    planes, carry = np.empty((n_planes, n_words), np.uint64), np.empty(n_words, np.uint64)
+    planes, more = np.empty((n_planes, n_words), np.uint64), np.empty((5, n_words), np.uint64)
     for b in range(first, stop):
-        _add_rows(table, units, start[b], start[b + 1], planes, carry)
+        _add_rows(table, units, start[b], start[b + 1], planes, more)
         for w in range(n_words):
             of_word = counted[b, 64 * w : 64 * w + 64]
             for p in range(n_planes):
@@ -238,16 +286,22 @@ def _counts(table, start, units, n_planes, counted, first, stop):
 @kernel()
 def _recall_threshold(table, start, units, n_planes, thresholds, recalled, first, stop):
     n_words = table.shape[1]
-    planes, carry = np.empty((n_planes, n_words), np.uint64), np.empty(n_words, np.uint64)
+    planes, more = np.empty((n_planes, n_words), np.uint64), np.empty((5, n_words), np.uint64)
     for b in range(first, stop):
-        _add_rows(table, units, start[b], start[b + 1], planes, carry)
+        _add_rows(table, units, start[b], start[b + 1], planes, more)
         _at_least(planes, thresholds[b], recalled[b])
 
 
 @kernel()
 def _recall_winners(table, start, units, n_planes, k, recalled, first, stop):
     n_words = table.shape[1]
-    planes, carry = np.empty((n_planes, n_words), np.uint64), np.empty(n_words, np.uint64)
+    planes, more = np.empty((n_planes, n_words), np.uint64), np.empty((5, n_words), np.uint64)
     for b in range(first, stop):
-        _add_rows(table, units, start[b], start[b + 1], planes, carry)
-        _at_least(planes, max(1, _kth_largest(planes, k, recalled[b])), recalled[b])
+        won = recalled[b]
+        _and_rows(table, units, start[b], start[b + 1], won)  # brings the rows into the nearest cache too
+        complete = np.uint64(0)
+        for w in range(n_words):
+            complete += popcount(won[w])
+        if np.int64(complete) < k:
+            _add_rows(table, units, start[b], start[b + 1], planes, more)
+            _winners(planes, k, more[0], won)

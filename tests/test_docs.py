@@ -60,7 +60,16 @@ def test_the_model_of_contributing_runs(tmp_path: Path, monkeypatch: pytest.Monk
     run_commands(found["sh"], tmp_path)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/capacity.md", "docs/run-schema.md"])
+def test_the_matrix_memory_of_the_page_runs(tmp_path: Path) -> None:
+    found = dict(blocks("docs/matrix-memories.md"))
+    assert set(found) == {"python", "sh"}
+    (tmp_path / "my_memory.py").write_text(found["python"])
+    run_commands(found["sh"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/capacity.md", "docs/matrix-memories.md", "docs/run-schema.md"]
+)
 def test_links_lead_somewhere(name: str) -> None:
     page = ROOT / name
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

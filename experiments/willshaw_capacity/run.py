@@ -123,7 +123,7 @@ def measure(backend: Backend, quick: bool, million: bool = False) -> dict[str, A
 def draw(results: dict[str, Any], path: Path) -> None:
     """Draw exact recall, errors and capacities beside the formula."""
     measured = results["measured"]
-    sizes = {int(n): tuple(kc) for n, kc in results["settings"]["sizes"].items()}
+    sizes: dict[int, list[int]] = {int(n): kc for n, kc in results["settings"]["sizes"].items()}
     figure, (ax, errors, limit) = panels("Willshaw networks hold what the finite-size formula says, and err as often", (4.6, 4.6, 4.0), 4.5)
     for n, (k, cue) in sizes.items():
         row, colour = measured[f"n_{n}"], COLOURS[n]
@@ -143,16 +143,15 @@ def draw(results: dict[str, Any], path: Path) -> None:
     errors.set_title("errors: points measured, lines theory", fontsize=10, loc="left")
     errors.plot([], [], color=GREY, linewidth=1, linestyle=":", label="synapses taken as independent")
     errors.legend(frameon=False, fontsize=8, loc="lower right", ncols=2)
-    n = np.array(list(sizes))
     for i, m in enumerate(sizes):
         row = measured[f"n_{m}"]
         limit.plot(m, row["capacity"], "o", color=COLOURS[m], markersize=6)
         word = f"{row['capacity']:,.0f}"
         limit.annotate(word, (m, row["capacity"]), (6, -3 if i else 2), textcoords="offset points", fontsize=8, va="top")
     theory = [measured[f"n_{m}"]["capacity_theory"] for m in sizes]
-    limit.plot(n, theory, color=GREY, linewidth=1, zorder=0, label="formula")
+    limit.plot(list(sizes), theory, color=GREY, linewidth=1, zorder=0, label="formula")
     limit.set(xscale="log", yscale="log", xlabel="units n", ylabel="patterns held (90 % exact)")
-    limit.set_xlim(600, max(n) * 8)
+    limit.set_xlim(600, 8 * max(sizes))
     limit.set_title("capacity", fontsize=10, loc="left")
     limit.legend(frameon=False, fontsize=8, loc="upper left")
     write(figure, path)

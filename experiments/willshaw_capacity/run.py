@@ -149,7 +149,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
         word = f"{row['capacity']:,.0f}"
         limit.annotate(word, (m, row["capacity"]), (6, -3 if i else 2), textcoords="offset points", fontsize=8, va="top")
     theory = [measured[f"n_{m}"]["capacity_theory"] for m in sizes]
-    limit.plot(list(sizes), theory, color=GREY, linewidth=1, zorder=0, label="formula")
+    limit.plot(list(sizes), theory, "_", color="black", markersize=16, zorder=3, label="formula")
     limit.set(xscale="log", yscale="log", xlabel="units n", ylabel="patterns held (90 % exact)")
     limit.set_xlim(600, 8 * max(sizes))
     limit.set_title("capacity", fontsize=10, loc="left")

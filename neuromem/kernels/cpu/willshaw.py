@@ -252,18 +252,18 @@ def _winners(planes, k, tied, won):
         tied[w], won[w] = ~np.uint64(0), np.uint64(0)
     some = False
     for p in range(planes.shape[0] - 1, -1, -1):
-        larger = np.uint64(0)
-        for w in range(won.size):
-            larger += popcount(tied[w] & planes[p, w])
+        plane, larger = planes[p], np.uint64(0)
+        for w in range(plane.size):
+            larger += popcount(tied[w] & plane[w])
         if np.int64(larger) >= k:
             some = True
-            for w in range(won.size):
-                tied[w] &= planes[p, w]
+            for w in range(plane.size):
+                tied[w] &= plane[w]
         else:
             k -= np.int64(larger)
-            for w in range(won.size):
-                won[w] |= tied[w] & planes[p, w]
-                tied[w] &= ~planes[p, w]
+            for w in range(plane.size):
+                won[w] |= tied[w] & plane[w]
+                tied[w] &= ~plane[w]
     if some:  # else the k-th largest count is 0
         for w in range(won.size):
             won[w] |= tied[w]

@@ -106,6 +106,7 @@ def rank1(n: int, rounds: int) -> None:
     table(f"rank 1: decay + Hebb + clip, N = {n}", taken, "scale in place")
     asked("an in-place scale", 1.2, taken["neuromem"], taken["scale in place"], at_most=True)
     asked("numpy's three statements", 12, taken["numpy, three statements"], taken["neuromem"])
+    print(f"  {ratio(taken['numpy, its temporary kept'], taken['neuromem'])} numpy with its temporary kept")
 
 
 def rank8(n: int, rounds: int) -> None:
@@ -204,7 +205,8 @@ def bcpnn_traces(n: int, rounds: int) -> None:
         taken,
         "scale of both matrices",
     )
-    asked("numpy", 5, taken["numpy, as the equations"], taken["neuromem"])
+    asked("numpy as the equations", 5, taken["numpy, as the equations"], taken["neuromem"])
+    asked("numpy with few temporaries", 5, taken["numpy, few temporaries"], taken["neuromem"])
 
 
 def threads(n: int, rounds: int) -> None:

@@ -86,9 +86,11 @@ class BayesianHebbian(HebbianRule):
     """``w_ij = log(p_ij / (p_i p_j))``, ``bias_j = log p_j`` (doi:10.1142/S0129065789000061; arXiv:2401.00335).
 
     ``tau = None``: probabilities from the counts c of M patterns, with ``prior`` patterns' weight on
-    independence: ``p_i = (c_i + prior/m) / (M + prior)``, ``p_ij = (c_ij + prior/m^2) / (M + prior)``, where m is
-    the number of units of a hypercolumn. With ``tau``, traces: ``p <- p + (x - p) / tau`` for each pattern in turn,
-    from the prior's ``1/m`` and ``1/m^2`` on; older patterns fade.
+    independence: ``p_i = (c_i + prior/m) / (M + prior)``, ``p_ij = (c_ij + prior p_i p_j) / (M + prior)``, where m is
+    the number of units of a hypercolumn. So two units that never met inhibit each other, also where neither was ever
+    active. With ``tau``, traces: ``p <- p + (x - p) / tau`` for each pattern in turn, from ``1/m`` and ``1/m^2`` on; older
+    patterns fade. Traces enter the logarithms at 1e-4 (p_i) and 1e-8 (p_ij) at least; units that are not active for long
+    come to excite one another for a while, as ``p_i p_j`` fades twice as fast as ``p_ij``.
     """
 
     tau: float | None = None

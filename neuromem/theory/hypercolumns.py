@@ -43,8 +43,8 @@ ROUNDING = 1e-14
 def win_probability(rule: Rule, hypercolumns: int, units: int, n_patterns: int, wrong: int = 0, *, prior: float = 1.0) -> float:
     """Return the probability that the right unit of a hypercolumn wins, given the others, ``wrong`` of them wrong.
 
-    ``prior``, in patterns, is what bcpnn adds to all counts: prior/U^2 to c_ij and prior/U to the usages, so that no
-    logarithm is of 0 (``spec.BayesianHebbian``).
+    ``prior``, in patterns, is what bcpnn adds to all counts: prior/U to the usages, and to c_ij prior/U^2, which is what
+    ``spec.BayesianHebbian`` adds for units of mean usage.
 
     Raises:
         SpecError: an unknown rule, fewer than 2 hypercolumns, units or patterns, or more wrong than there are others.

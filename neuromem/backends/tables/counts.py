@@ -72,10 +72,10 @@ class CountTable(Table):
             p_pre = (self.pre_active + rule.prior * unit) / (m + rule.prior)
             p_post = (self.post_active + rule.prior * unit) / (m + rule.prior)
             weights = self.both.astype(np.float32)
-            weights += np.float32(rule.prior * unit * unit)
-            weights /= np.float32(m + rule.prior)
             weights /= p_pre.astype(np.float32)[:, None]
             weights /= p_post.astype(np.float32)[None, :]
+            weights += np.float32(rule.prior)
+            weights /= np.float32(m + rule.prior)
             return np.log(weights, out=weights), np.log(p_post).astype(np.float32)
         return self.both.astype(np.float32), no_bias
 

@@ -36,9 +36,9 @@ def _log(x):
     the series by one more, the product by one: 4.1 roundings of |log m| <= 0.35. Adding n LN2_LOW and n LN2_HIGH
     (exact) rounds |log m| and |log x| once more: 0.5 + 1.42 + 0.37 + |log x| units.
     """
-    bits = bits_of(x) - HALF_BITS
-    power = np.float32(bits >> FRACTION)
-    m = float_of((bits & FRACTION_BITS) + HALF_BITS)
+    bits = np.int32(bits_of(x) - HALF_BITS)  # numba makes 64 bits of a sum of two int32, and vectors half as wide
+    power = np.float32(np.int32(bits >> FRACTION))
+    m = float_of(np.int32((bits & FRACTION_BITS) + HALF_BITS))
     s = (m - ONE) / (m + ONE)
     z = s * s
     series = ((SEVENTHS * z + FIFTHS) * z + THIRDS) * z + TWO

@@ -12,31 +12,30 @@ from neuromem.kernels.bits import WORD, n_words, pack
 from neuromem.kernels.cpu.compiled import kernel
 from neuromem.kernels.cpu.popcount import popcount
 from neuromem.kernels.cpu.prefetch import prefetch
-from neuromem.kernels.cpu.threads import share
+from neuromem.kernels.cpu.threads import share, worth
 from neuromem.kernels.reference.hopfield import Settled, at_cues
 
 BAND = 64  # patterns whose words stay in a core's own cache while all cues pass
-WORTH = 1 << 20  # words that take longer to go through than a thread takes to start
 
 
 def transpose(x: np.ndarray, n_units: int, threads: int = 1) -> np.ndarray:
     """Return patterns by pattern (M, n_words(N)) as patterns by unit (n_words(M), N)."""
     xt = np.zeros((n_words(len(x)), WORD * x.shape[1]), np.uint64)
-    share(lambda first, stop: _transpose(x, first, stop, xt), len(x), threads, WORD)
+    share(lambda first, stop: _transpose(x, first, stop, xt), len(x), worth(threads, WORD * x.size), WORD)
     return np.ascontiguousarray(xt[:, :n_units])
 
 
 def overlaps(x: np.ndarray, states: np.ndarray, n_units: int, threads: int = 1) -> np.ndarray:
     """Return ``o_bm = sum_i s_bi x_mi`` of packed states (B, n_words(N)), int32 (B, M)."""
     found = np.empty((len(states), len(x)), np.int32)
-    share(lambda first, stop: _overlaps(x, states, n_units, first, stop, found), len(x), _worth(threads, x.size * len(states)))
+    share(lambda first, stop: _overlaps(x, states, n_units, first, stop, found), len(x), worth(threads, x.size * len(states)))
     return found
 
 
 def fields(xt: np.ndarray, n_patterns: int, overlaps: np.ndarray, threads: int = 1) -> np.ndarray:
     """Return ``h_bj = sum_m o_bm x_mj`` of int32 overlaps (B, M), int64 (B, N); self-coupling is part of it."""
     h = np.empty((len(overlaps), xt.shape[1]), np.int64)
-    share(lambda first, stop: _fields(xt, overlaps, first, stop, h), xt.shape[1], _worth(threads, xt.size * len(overlaps)), 8)
+    share(lambda first, stop: _fields(xt, overlaps, first, stop, h), xt.shape[1], worth(threads, xt.size * len(overlaps)), 8)
     return h
 
 
@@ -70,10 +69,6 @@ def energy_patterns(x: np.ndarray, states: np.ndarray, n_units: int, self_coupli
     """Return the same for the Hebbian weights of patterns, both packed: ``-1/2 (sum_m o_m^2 - M N)``, or without ``- M N``."""
     own = 0.0 if self_coupling else float(len(x) * n_units)
     return -0.5 * ((overlaps(x, states, n_units, threads).astype(np.float64) ** 2).sum(axis=1) - own)
-
-
-def _worth(threads: int, words: int) -> int:
-    return min(threads, 1 + words // WORTH)
 
 
 @kernel()

@@ -7,6 +7,13 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
+WORTH = 1 << 22  # words that take several times longer to go through (0.5 ms and more) than to hand a part to another thread
+
+
+def worth(threads: int, words: int) -> int:
+    """Return how many threads of those allowed have enough to do where so many words of 64 bits are gone through."""
+    return min(threads, 1 + words // WORTH)
+
 
 @functools.cache
 def _pool(helpers: int) -> ThreadPoolExecutor:

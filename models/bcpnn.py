@@ -55,7 +55,6 @@ def bcpnn(
         title="Bayesian-Hebbian network of hypercolumns",
         reference="arXiv:2401.00335",
         network=Network((units,), (projection,)),
-        dt=1.0,
         roles=(Role("content", view, view),),
         update=Update("synchronous", max_steps),
         parameters={

@@ -55,7 +55,7 @@ def dense(
 
     ``power`` and ``rectified`` (0 for negative overlaps) are of the polynomial interaction; ``beta`` of softmax, default
     ``8 / sqrt(n)`` for bipolar units and 8 for real ones, whose patterns are best of length 1. ``units``: ``bipolar``, or
-    ``real``, which need softmax.
+    ``real``, which need softmax. ``max_steps = 1``: a single read, as attention is.
     """
     check_units("dense", n)
     for name, value, valid in (("interaction", interaction, INTERACTIONS), ("units", units, UNITS)):
@@ -77,9 +77,8 @@ def dense(
         title=f"Dense associative memory, {interaction} interaction",
         reference="arXiv:2008.02217" if interaction == "softmax" else "arXiv:1606.01164",
         network=Network((population,), (projection,)),
-        dt=1.0,
         roles=(Role("content", view, view),),
-        update=Update("synchronous", max_steps),
+        update=Update("single") if max_steps == 1 else Update("synchronous", max_steps),
         parameters={
             "n": n, "interaction": interaction, "power": power, "rectified": rectified, "beta": beta, "units": units, "max_steps": max_steps,
         },

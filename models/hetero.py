@@ -5,7 +5,7 @@ A write of the pair (k, v) is loss x retention x step (``neuromem.spec.outer_pro
     e = -d loss / dy         W <- clip(retain(W) + step(e k^T), w_min, w_max)
 
 =============  ======================================================================================
-``loss``       ``dot`` (e = v, Hebb), ``squared`` (delta), ``huber`` (``delta``), ``power`` (``p``), ``variance`` (Oja)
+``loss``       ``dot`` (e = v, Hebb), ``squared`` (e = v - y, the delta rule), ``huber`` (``delta``), ``power`` (``p``), ``variance`` (Oja)
 ``retention``  ``keep``, ``decay`` (``gamma``), ``oja``
 ``step``       ``plain``, ``momentum`` (``momentum``), ``orthogonal``; all with ``rate``
 =============  ======================================================================================
@@ -81,6 +81,8 @@ def hetero(
     steps: dict[str, Callable[[], Step]] = {
         "plain": lambda: PlainStep(rate), "momentum": lambda: MomentumStep(rate, momentum), "orthogonal": lambda: OrthogonalStep(rate),
     }  # fmt: skip
+    if loss == "delta":
+        raise SpecError("hetero: loss = 'delta'; the delta rule is loss = 'squared' (delta is the width of 'huber').")
     for name, value, valid in (("loss", loss, losses), ("retention", retention, retentions), ("step", step, steps)):
         if value not in valid:
             raise SpecError(f"hetero: {name} = {value!r}; expected one of {', '.join(valid)}{nearest(str(value), valid)}.")
@@ -98,9 +100,8 @@ def hetero(
         title="Key -> value memory with a composed rule",
         reference="doi:10.1109/TC.1972.5008975",
         network=Network((cue, content), (projection,)),
-        dt=1.0,
         roles=(Role("cue", cue[0:n], cue[0:n]), Role("content", content[0:m], content[0:m])),
-        update=Update("synchronous", 1),
+        update=Update("single"),
         parameters={
             "n": n, "n_content": n_content, "units": units, "loss": loss, "retention": retention, "step": step, "rate": rate, "gamma": gamma,
             "momentum": momentum, "delta": delta, "p": p, "w_min": w_min, "w_max": w_max,

@@ -93,7 +93,6 @@ def hopfield(
         title=f"Hopfield network, {rule.replace('_', '-')} rule",
         reference="doi:10.1073/pnas.79.8.2554",
         network=Network((units,), (Projection("units", "units", connector, StaticSynapse(), plasticity=plasticity),)),
-        dt=1.0,
         roles=(Role("content", view, view),),
         update=Update(update, (15 if hypercolumns > 1 else 100) if max_steps is None else max_steps),  # type: ignore[arg-type]
         parameters={

@@ -45,9 +45,8 @@ def sequence(n: int = 256, rule: str = "clipped", k: int | None = None) -> Memor
         title=f"Sequence memory, {rule} rule",
         reference="doi:10.1073/pnas.83.24.9469" if rule == "hebb" else "doi:10.1038/222960a0",
         network=Network((units,), (Projection("units", "units", AllToAllConnector(), StaticSynapse(), plasticity=plasticity),)),
-        dt=1.0,
         roles=(Role("content", view, view),),
-        update=Update("synchronous", 1),
+        update=Update("single"),
         parameters={"n": n, "rule": rule, "k": k},
     )
 

@@ -89,9 +89,8 @@ def willshaw(
         title="Willshaw network of binary synapses",
         reference="doi:10.1038/222960a0",
         network=network,
-        dt=1.0,
         roles=roles,
-        update=Update("synchronous", 1 if once else max_steps),
+        update=Update("single") if once else Update("synchronous", max_steps),
         parameters=parameters,
     )
 

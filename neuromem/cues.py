@@ -40,6 +40,14 @@ def random_winners(n_patterns: int, n: int, groups: int, rng: np.random.Generato
     return bits.reshape(n_patterns, n)
 
 
+def _checked(bits: np.ndarray, owner: str) -> np.ndarray:
+    """Return ``bits`` if they are booleans (B, n); other numbers would be inverted bit by bit."""
+    if not isinstance(bits, np.ndarray) or bits.dtype != np.bool_ or bits.ndim != 2:
+        told = f"{bits.dtype} {bits.shape}" if isinstance(bits, np.ndarray) else type(bits).__name__
+        raise SpecError(f"{owner}: {told}; expected a boolean array (B, n), such as patterns > 0.")
+    return bits
+
+
 def _some(candidates: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return ``count`` of each row's candidates (all, where there are fewer), drawn uniformly, as booleans."""
     if count < 0:
@@ -55,25 +63,32 @@ def _some(candidates: np.ndarray, count: int, rng: np.random.Generator) -> np.nd
 
 def flip(bits: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return the patterns with ``count`` units of each inverted."""
+    bits = _checked(bits, "flip")
     result: np.ndarray = bits ^ _some(np.ones(bits.shape, np.bool_), count, rng)
     return result
 
 
 def delete(bits: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return the patterns with ``count`` active units of each made silent: partial cues."""
+    bits = _checked(bits, "delete")
     result: np.ndarray = bits & ~_some(bits, count, rng)
     return result
 
 
 def add(bits: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return the patterns with ``count`` silent units of each made active."""
+    bits = _checked(bits, "add")
     result: np.ndarray = bits | _some(~bits, count, rng)
     return result
 
 
 def move_winners(bits: np.ndarray, groups: int, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return patterns of one winner a group with the winner moved to another unit in ``count`` groups of each."""
-    b, n = bits.shape
+    b, n = _checked(bits, "move_winners").shape
+    if not 1 <= groups <= n or n % groups or not 0 <= count <= groups:
+        raise SpecError(
+            f"move_winners: {count} of {groups} groups of {n} units; expected groups of equal size, and no more moves than groups."
+        )
     grouped = bits.reshape(b, groups, n // groups)
     each = n // groups
     if each < 2 and count:

@@ -215,6 +215,22 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: BayesianHebbian(0.5),
         "BayesianHebbian: tau = 0.5; expected None (counts) or a number of patterns, at least 1.",
     ),
+    "cue not boolean": (
+        lambda: cues.flip(np.ones((2, 4), np.int8), 1, np.random.default_rng(0)),
+        "flip: int8 (2, 4); expected a boolean array (B, n), such as patterns > 0.",
+    ),
+    "more moves than groups": (
+        lambda: cues.move_winners(np.eye(4, dtype=bool), 2, 3, np.random.default_rng(0)),
+        "move_winners: 3 of 2 groups of 4 units; expected groups of equal size, and no more moves than groups.",
+    ),
+    "role of a name": (
+        lambda: Role("content", "units", "units"),  # type: ignore[arg-type]
+        "Role 'content': input = 'units'; expected a population or a view of one, such as units[0:5].",
+    ),
+    "the delta rule by its name": (
+        lambda: hetero(loss="delta"),
+        "hetero: loss = 'delta'; the delta rule is loss = 'squared' (delta is the width of 'huber').",
+    ),
     "prior": (
         lambda: BayesianHebbian(prior=0.0),
         "BayesianHebbian: prior = 0.0; expected a finite number of patterns, above 0.",

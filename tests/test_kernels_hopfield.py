@@ -11,13 +11,19 @@ from hypothesis import strategies as st
 
 from neuromem.kernels.bits import n_words, pack
 from neuromem.kernels.cpu import hopfield as cpu
-from neuromem.kernels.cpu import hopfield_patterns
+from neuromem.kernels.cpu import threads as threads_of_kernels
 from neuromem.kernels.reference import hopfield as reference
 
 BOTH = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
 UNIT = 2.0**-24  # of rounding to float32
 
 SIZES = st.tuples(st.integers(1, 150), st.integers(0, 140), st.integers(0, 4), st.integers(0, 2**32), st.sampled_from([1, 2, 3]))
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Share even the smallest work among threads."""
+    monkeypatch.setattr(threads_of_kernels, "WORTH", 1)
 
 
 class Case:
@@ -245,14 +251,6 @@ def test_numbers_of_units_that_need_another_plane(n: int) -> None:
     assert np.array_equal(cpu.fields(case.xt, 2, overlaps), reference.fields(case.xt, 2, overlaps))
 
 
-def test_work_is_shared_only_where_it_is_worth_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = Case(1000, 130, 3, seed=9)
-    monkeypatch.setattr(hopfield_patterns, "WORTH", 1)
-    overlaps = cpu.overlaps(case.x, case.cues, 1000, threads=3)
-    assert np.array_equal(overlaps, reference.overlaps(case.x, case.cues, 1000))
-    assert np.array_equal(cpu.fields(case.xt, 130, overlaps, threads=3), reference.fields(case.xt, 130, overlaps))
-
-
 @pytest.mark.parametrize(("n", "m"), [(2, 5), (16, 4), (64, 3)])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_storkey_without_rounding_equals_the_definition(n: int, m: int, threads: int) -> None:
@@ -291,3 +289,8 @@ def test_float_energy_within_its_rounding() -> None:
     w += w.T
     states = Case(90, 0, 5, seed=13).states
     assert np.abs(cpu.energy(w, states) - reference.energy(w, states)).max() <= 0.5 * 91 * UNIT * np.abs(w).sum(dtype=np.float64)
+
+
+def test_work_is_shared_only_where_it_is_worth_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads_of_kernels, "WORTH", 1000)
+    assert [threads_of_kernels.worth(3, words) for words in (0, 999, 1000, 2000, 10**9)] == [1, 1, 2, 3, 3]

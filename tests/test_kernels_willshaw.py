@@ -11,10 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuromem.kernels.bits import Rows, bits_of, n_words, pack, rows_of, unpack
+from neuromem.kernels.cpu import threads as threads_of_kernels
 from neuromem.kernels.cpu import willshaw as cpu
 from neuromem.kernels.reference import willshaw as reference
 
 both = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Share even the smallest work among threads."""
+    monkeypatch.setattr(threads_of_kernels, "WORTH", 1)
 
 
 def rows(*patterns: list[int]) -> Rows:
@@ -119,9 +126,9 @@ def test_compiled_equals_plain(seed: int, n_pre: int, n_post: int, patterns: int
     assert np.array_equal(cpu.recall_winners(table, cues, n_post, k, threads), reference.recall_winners(table, cues, n_post, k))
 
 
-@pytest.mark.parametrize("k", [*range(9), 13, 14, 15, 16, 21, 22, 28, 64, 127, 128, 200])
+@pytest.mark.parametrize("k", [*range(9), 13, 14, 15, 16, 29, 30, 31, 45, 64, 127, 128, 200])
 def test_cues_of_every_size(k: int) -> None:
-    """Rows are added seven (or combined eight) at a time: every remainder, and counts up to their last plane."""
+    """Rows are added fifteen (or combined eight) at a time: every remainder, and counts up to their last plane."""
     rng = np.random.default_rng(k)
     table = pack(rng.random((200, 130)) < 0.9)
     table[:, 0] = ~np.uint64(0)  # 64 units that reach the largest possible count
@@ -142,3 +149,17 @@ def test_bits_beyond_the_last_unit_stay_zero() -> None:
         cpu.recall_winners(table, cues, 70, 70),
     ):
         assert not (recalled[:, 1] >> np.uint64(6)).any()
+
+
+@pytest.mark.parametrize("size", [1, 14, 15, 16, 30, 31, 70])
+def test_counts_of_cues_that_take_one_round_of_adding_or_several(size: int) -> None:
+    """Unit j of 70 is connected to by the first j of 70 rows, so that a cue of the first ``size`` units counts min(j, size)."""
+    n = 70
+    bits = np.arange(n)[:, np.newaxis] < np.arange(n)
+    table, cue = pack(bits), rows(list(range(size)))
+    expected = np.minimum(np.arange(n), size)
+    assert cpu.counts(table, cue, n)[0].tolist() == expected.tolist()
+    for k in (1, n - size + 1, n - 1, n):  # by the rows that they all connect to, or by counting
+        kth = max(1, int(np.sort(expected)[n - k]))
+        assert active(cpu.recall_winners(table, cue, n, k), n) == [np.flatnonzero(expected >= kth).tolist()]
+    assert active(cpu.recall_threshold(table, cue, n, np.array([size])), n) == [list(range(size, n))]

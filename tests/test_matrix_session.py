@@ -502,3 +502,57 @@ def test_a_memory_that_fits_takes_patterns_however_little_is_left(monkeypatch: p
     monkeypatch.setattr(memory_needed, "available_memory", lambda: 0)
     s.store(cues.random_winners(3, 4096, 16, np.random.default_rng(0)))
     assert s.n_stored == 3
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_one_step_of_an_iterative_memory_is_no_convergence(backend: str) -> None:
+    rng = np.random.default_rng(0)
+    session = build(hopfield(100, max_steps=1), backend)
+    session.store(cues.random_bits(5, 100, rng))
+    with pytest.warns(NotConvergedWarning):
+        assert not session.recall(cues.random_bits(20, 100, rng)).converged.all()
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_a_single_read_is_not_repeated(backend: str) -> None:
+    session = build(willshaw(64, recall="threshold"), backend)
+    session.store([[1, 2, 3, 4, 5, 6]])
+    with pytest.raises(SpecError, match=r"^willshaw, recall: max_steps = 5; its answer is one read: expected 1, or none\.$"):
+        session.recall([[1, 2]], max_steps=5)
+    assert session.recall([[1, 2]], max_steps=1).converged.all()
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_all_units_active_is_no_matter_for_theory(backend: str) -> None:
+    session = build(willshaw(n=16, k=16), backend)
+    session.store(np.ones(16, bool))
+    assert session.n_stored == 1
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_a_sum_forgets_no_more_than_was_stored(backend: str) -> None:
+    session = build(hetero(n=8), backend)
+    with pytest.raises(SpecError, match="forget; 1 pairs of 0 stored"):
+        session.forget(np.ones(8), np.ones(8))
+    assert session.n_stored == 0
+    assert not session.weights().any()
+
+
+def test_overload_of_pairs_counts_by_the_units_that_read() -> None:
+    rng = np.random.default_rng(0)
+    wide = build(hetero(n=1000, n_content=64, units="bipolar"), "cpu")
+    wide.store(cues.random_bits(40, 1000, rng), cues.random_bits(40, 64, rng))  # load 0.04: no warning, which would be an error here
+    narrow = build(hetero(n=64, n_content=1000, units="bipolar"), "cpu")
+    with pytest.warns(OverloadWarning, match="0.1 of their units"):
+        narrow.store(cues.random_bits(40, 64, rng), cues.random_bits(40, 1000, rng))
+
+
+def test_ties_of_softmax_reads_are_ties_on_every_engine() -> None:
+    rng = np.random.default_rng(5)
+    patterns, states = cues.random_bits(10, 64, rng), cues.random_bits(1200, 64, rng)
+    answers = []
+    for backend in ("reference", "cpu"):
+        session = build(dense(64, interaction="softmax", beta=4.0), backend)
+        session.store(patterns)
+        answers.append(session.recall(states).answer)
+    assert np.array_equal(*answers)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 import neuromem
 from neuromem import cues
 from neuromem.kernels.bits import Patterns
-from neuromem.cues import move_winners, random_winners
 from neuromem.models import bcpnn
 from neuromem.runs.matrix_session import MatrixSession
 

@@ -134,7 +134,7 @@ def test_patterns_below_capacity_are_fixed_points_and_attract(backend: str, sett
     assert found.equals(x).all()
     assert found.converged.all()
     assert found.steps.tolist() == [1] * m
-    assert found.overlap.tolist() == [1.0] * m
+    assert found.cue_overlap.tolist() == [1.0] * m
     assert (found.margin > 0).all()
     if m < 100:
         near = np.where(cues.flip(x > 0, 20, np.random.default_rng(2)), 1, -1)

@@ -40,7 +40,7 @@ def final_overlaps(n: int, load: float, sets: int, cue_count: int, backend: Back
         patterns = cues.random_bits(round(load * n), n, np.random.default_rng([n, round(load * n), number]))
         memory = MatrixSession(hopfield(n=n, update="asynchronous"), backend, number)
         memory.store(patterns)
-        found.append(memory.recall(patterns[:cue_count], graded=False).overlap)  # with the cue, which is the pattern
+        found.append(memory.recall(patterns[:cue_count], graded=False).overlap_with(patterns[:cue_count]))
     return np.array(found)
 
 

@@ -90,8 +90,6 @@ class MatrixSimulation:
         return _joined(done)
 
     def _settle(self, cue: State, orders: np.ndarray | None, limit: int, graded: bool) -> Settled:
-        if not self.program.recurrent or self.program.lag:
-            limit = 1
         if orders is not None:
             spins, steps, converged = self.table.visit(cue, orders, limit)  # type: ignore[attr-defined]
             state: State = Patterns(self.program.post.size, bits=spins > 0)
@@ -103,7 +101,7 @@ class MatrixSimulation:
     def _steps(self, cue: State, limit: int) -> tuple[State, np.ndarray, np.ndarray]:
         """Update all cues that still change, at most ``limit`` times; in a memory of single steps each is a read, and always settled."""
         b, p = len(cue), self.program
-        if not p.recurrent or p.lag or limit == p.update.max_steps == 1:
+        if p.single_step:
             return self.table.step(cue), np.ones(b, np.int32), np.ones(b, np.bool_)
         soft = isinstance(self.program.post.cell, SoftWTA)
         state = numbers(cue, bipolar=False) if soft else cue

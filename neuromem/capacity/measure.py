@@ -17,8 +17,9 @@ from neuromem.capacity.task import Task
 from neuromem.errors import NotConvergedWarning, OverloadWarning
 from neuromem.ir.memory_needed import check_fits, growth
 from neuromem.kernels.bits import Patterns
-from neuromem.runs.batches import read_batch
-from neuromem.runs.matrix_session import Batch, MatrixSession
+from neuromem.runs.batches import Batch, read_batch
+from neuromem.runs.matrix_session import MatrixSession
+from neuromem.runs.recalled import overlap
 
 MOST_SETS = 64
 """Independent sets of patterns for a small memory, at most."""
@@ -37,8 +38,7 @@ FAR, FEWEST_PARTS, FEWEST_CUES = 4.5, 8, 512
 class Measured:
     """Means over ``n_cues`` recalled patterns of ``n_sets`` sets of ``n_patterns``; ``unsettled``: the fraction of recalls that did not converge.
 
-    ``overlap``: of bipolar patterns ``sum x_i s_i / n``; of binary ones ``c / k - f / (n - k)`` with c right and f false active units of
-    k and n - k (1 if exact, 0 by chance); of real ones the cosine. ``exact``: no unit is wrong, or a cosine of at least 0.99.
+    ``overlap``: with the stored pattern (``neuromem.runs.recalled.overlap``). ``exact``: no unit is wrong, or a cosine of at least 0.99.
     """
 
     n_patterns: int
@@ -144,19 +144,11 @@ class Laboratory:
 
 def agreement(answer: Batch, target: Batch, alphabet: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return, for each of B answers, whether it is exact, its overlap with the target, and the fraction of wrong units, see ``Measured``."""
+    found = overlap(answer, target, alphabet)
     if not isinstance(answer, Patterns) or not isinstance(target, Patterns):
-        a, t = np.asarray(answer, np.float64), np.asarray(target, np.float64)
-        size = np.linalg.norm(a, axis=1) * np.linalg.norm(t, axis=1)
-        cosine = np.divide((a * t).sum(axis=1), size, out=np.zeros(len(a)), where=size > 0)
-        return cosine >= NEARLY, cosine, np.full(len(a), np.nan)
-    n = target.n
+        return found >= NEARLY, found, np.full(len(found), np.nan)
     wrong = np.bitwise_count(answer.words ^ target.words).sum(axis=1, dtype=np.int64)
-    if alphabet == "bipolar":
-        return wrong == 0, 1 - 2 * wrong / n, wrong / n
-    k = np.bitwise_count(target.words).sum(axis=1, dtype=np.int64)
-    right = np.bitwise_count(answer.words & target.words).sum(axis=1, dtype=np.int64)
-    missed = k - right
-    return wrong == 0, right / np.maximum(1, k) - (wrong - missed) / np.maximum(1, n - k), wrong / n
+    return wrong == 0, found, wrong / target.n
 
 
 class quiet(warnings.catch_warnings):

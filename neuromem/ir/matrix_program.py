@@ -63,6 +63,11 @@ class MatrixProgram:
         return self.pre == self.post
 
     @property
+    def single_step(self) -> bool:
+        """Whether a recall is one read, whose answer is not fed back."""
+        return not self.recurrent or self.lag > 0 or self.update.order == "single"
+
+    @property
     def auto_associative(self) -> bool:
         """Whether patterns are stored with themselves."""
         return self.recurrent and self.lag == 0

@@ -22,11 +22,7 @@ def matrix_text(program: MatrixProgram) -> str:
     size = f"{p.n_synapses} synapses" if p.storage != "hidden" else f"{p.post.size} synapses each way for each stored pattern"
     ends = p.pre.name if p.recurrent else f"{p.pre.name} -> {p.post.name}"
     answer = "largest unit of each group" if isinstance(p.post.cell, SoftWTA) else "state"
-    loop = (
-        f"until nothing changes, {p.update.max_steps} {p.update.order} steps at most"
-        if p.recurrent and p.lag == 0 and p.update.max_steps > 1
-        else "one step an answer"
-    )
+    loop = f"until nothing changes, {p.update.max_steps} {p.update.order} steps at most" if not p.single_step else "one read an answer"
     lines = [
         f"program: {p.name}, {sum(u.size for u in p.populations)} units, {size}; one update a step, seed {p.seed}",
         "",

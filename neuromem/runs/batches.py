@@ -11,6 +11,7 @@ from neuromem.ir.matrix_program import UnitTable
 from neuromem.kernels.bits import Patterns, Rows
 from neuromem.spec.units import KWinners, SoftWTA
 
+Batch = Patterns | np.ndarray
 ArrayLike = np.ndarray | Sequence[object]
 
 LARGEST = float(np.finfo(np.float32).max)

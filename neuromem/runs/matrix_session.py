@@ -16,13 +16,11 @@ from neuromem.ir.memory_needed import check_fits, growth
 from neuromem.ir.randomness import generator
 from neuromem.kernels.bits import Patterns
 from neuromem.quantities import is_whole
-from neuromem.runs.batches import check_distinct, check_stored, read_batch
+from neuromem.runs.batches import Batch, check_distinct, check_stored, read_batch
 from neuromem.runs.overload import Expectation, expectation
 from neuromem.runs.recalled import Recalled
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.outer_product import OuterProductRule
-
-Batch = Patterns | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +83,8 @@ class MatrixSession:
         units = self.program.pre
         if max_steps is not None and (not is_whole(max_steps) or max_steps < 1):
             raise SpecError(f"{self.memory.name}, recall: max_steps = {max_steps!r}; expected a whole number of steps, at least 1.")
+        if max_steps is not None and max_steps > 1 and self.program.single_step:
+            raise SpecError(f"{self.memory.name}, recall: max_steps = {max_steps}; its answer is one read: expected 1, or none.")
         given, single = read_batch(cue, units, f"{self.memory.name}, recall, {'content' if self.program.recurrent else 'cue'}")
         orders = None
         if self.program.update.order == "asynchronous":
@@ -106,7 +106,7 @@ class MatrixSession:
             self.program.post.cell.alphabet,
             settled.steps,
             settled.converged,
-            overlaps(given, settled.state, units) if self.program.auto_associative else none,
+            cue_overlaps(given, settled.state, units) if self.program.auto_associative else none,
             none if settled.support is None else margin(self.program, settled.support, settled.state),
             settled.support[0] if settled.support is not None and single else settled.support,
             single,
@@ -188,7 +188,7 @@ class MatrixSession:
             warnings.warn(f"{self.memory.name}: {warning}", OverloadWarning, stacklevel=3)
 
 
-def overlaps(cue: Batch, answer: Batch, units: UnitTable) -> np.ndarray:
+def cue_overlaps(cue: Batch, answer: Batch, units: UnitTable) -> np.ndarray:
     """Return the overlap of each answer with its cue, float64 (B,), see ``Recalled``."""
     if not isinstance(cue, Patterns) or not isinstance(answer, Patterns):
         a, b = np.asarray(cue, np.float64), np.asarray(answer, np.float64)

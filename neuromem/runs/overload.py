@@ -51,7 +51,9 @@ def expectation(program: MatrixProgram, pre: Patterns | np.ndarray, post: Patter
         return Expectation(lambda m: m > room, lambda m: f"errors in most of them above {room:.0f}", "doi:10.1007/BFb0020196")
     if isinstance(rule, Hebbian) and isinstance(cell, Sign):
         coupled = program.auto_associative and program.wiring == "all"
-        return _of_bit_errors(lambda m: hopfield.hebb_bit_error(n, m, self_coupling=coupled), n, "doi:10.1016/0003-4916(87)90092-3")
+        return _of_bit_errors(
+            lambda m: hopfield.hebb_bit_error(program.pre.size, m, self_coupling=coupled), n, "doi:10.1016/0003-4916(87)90092-3"
+        )
     if isinstance(program.hidden, Polynomial):
         power = program.hidden.power
         return _of_bit_errors(lambda m: dense.bit_error(n, power, m), n, "arXiv:1606.01164")
@@ -102,9 +104,11 @@ def _of_hypercolumns(program: MatrixProgram) -> Expectation | None:
     )
 
 
-def _of_bits(program: MatrixProgram, pre: Patterns, post: Patterns) -> Expectation:
+def _of_bits(program: MatrixProgram, pre: Patterns, post: Patterns) -> Expectation | None:
     n_pre, n_post = program.pre.size, program.post.size
     k_pre, k_post = (max(1, round(float(np.diff(p.rows.start).mean()))) for p in (pre, post))
+    if k_pre >= n_pre or k_post >= n_post:  # one pattern sets all: there is nothing to tell apart
+        return None
     onto = None if program.recurrent and not program.lag else (n_post, k_post)
 
     def exact(m: int) -> float:

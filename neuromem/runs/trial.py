@@ -17,9 +17,9 @@ from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.ir.memory_needed import check_fits, growth
 from neuromem.ir.randomness import generator
 from neuromem.kernels.bits import Patterns
-from neuromem.runs.batches import read_batch
-from neuromem.runs.matrix_session import Batch, MatrixSession
-from neuromem.runs.recalled import Recalled
+from neuromem.runs.batches import Batch, read_batch
+from neuromem.runs.matrix_session import MatrixSession
+from neuromem.runs.recalled import Recalled, overlap
 from neuromem.runs.trial_patterns import check_errors, noisy, possible_errors, suitable_patterns, suited
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.trial import Trial
@@ -52,6 +52,11 @@ class TrialResult:
     def real(self) -> bool:
         """Whether the answers are real numbers."""
         return not isinstance(self.patterns, Patterns)
+
+    @property
+    def overlap(self) -> np.ndarray:
+        """The overlap of each answer with what should come back, float64 (B,), see ``neuromem.runs.recalled.overlap``."""
+        return overlap(self.recalled.state, self.patterns, self.recalled.alphabet)
 
     def summary(self) -> str:
         """Return the result in one line."""
@@ -146,7 +151,7 @@ def _steps(session: MatrixSession, start: np.ndarray, length: int, progress: Pro
         found[0].alphabet,
         steps=all_of("steps"),
         converged=all_of("converged"),
-        overlap=all_of("overlap"),
+        cue_overlap=all_of("cue_overlap"),
         margin=all_of("margin"),
         support=all_of("support"),
     )

@@ -10,7 +10,7 @@ from neuromem.errors import SpecError, listing, nearest
 from neuromem.patterns import Pattern
 from neuromem.quantities import is_whole
 from neuromem.spec.network import Network
-from neuromem.spec.population import View
+from neuromem.spec.population import Population, View
 from neuromem.spec.protocol import Kind, Operation
 from neuromem.spec.value import named
 
@@ -36,6 +36,12 @@ class Role:
     readout: View
 
     def __post_init__(self) -> None:
+        for side in ("input", "readout"):
+            end = getattr(self, side)
+            if isinstance(end, Population):
+                object.__setattr__(self, side, end[0 : end.size])
+            elif not isinstance(end, View):
+                raise SpecError(f"Role {self.name!r}: {side} = {end!r}; expected a population or a view of one, such as units[0:5].")
         if self.name not in get_args(RoleName):
             raise SpecError(f"Role {self.name!r}; expected 'cue' or 'content'.")
         if self.input.size != self.readout.size:
@@ -66,7 +72,7 @@ class OperationForm:
     plastic: bool = True
 
 
-Order = Literal["synchronous", "asynchronous"]
+Order = Literal["synchronous", "asynchronous", "single"]
 
 
 @named
@@ -74,7 +80,7 @@ Order = Literal["synchronous", "asynchronous"]
 class Update:
     """How a memory without spikes comes to its answer: all units at once or one after the other, to a fixed point.
 
-    ``asynchronous``: one step visits every unit once, in a random order of each cue's own. ``max_steps``: a cue
+    ``single``: the answer is one read, not fed back. ``asynchronous``: one step visits every unit once, in a random order of each cue's own. ``max_steps``: a cue
     that is still changing after so many steps is reported as not converged.
     """
 
@@ -84,7 +90,7 @@ class Update:
     def __post_init__(self) -> None:
         if self.order not in get_args(Order):
             raise SpecError(
-                f"Update: order = {self.order!r}; expected 'synchronous' or 'asynchronous'{nearest(str(self.order), get_args(Order))}."
+                f"Update: order = {self.order!r}; expected 'synchronous', 'asynchronous' or 'single'{nearest(str(self.order), get_args(Order))}."
             )
         if not is_whole(self.max_steps) or self.max_steps < 1:
             raise SpecError(f"Update: max_steps = {self.max_steps!r}; expected a whole number of steps, at least 1.")
@@ -92,7 +98,7 @@ class Update:
 
 @dataclass(frozen=True)
 class MemoryModel:
-    """A memory, equal by value. Spiking ones have ``forms`` and an ``ideal``; those without spikes have an ``update``.
+    """A memory, equal by value. Spiking ones have ``dt`` (ms), ``forms`` and an ``ideal``; those without spikes have an ``update``.
 
     ``gaps`` maps (form before, form after) to the least number of steps between their first
     inputs that is safe; the form ``overwrite`` stands for a store on a cue that is in use.
@@ -102,8 +108,8 @@ class MemoryModel:
 
     name: str
     network: Network
-    dt: float
-    roles: tuple[Role, ...]
+    dt: float = 1.0
+    roles: tuple[Role, ...] = ()
     forms: tuple[OperationForm, ...] = ()
     ideal: Callable[[], Ideal] | None = None
     gaps: Mapping[tuple[str, str], int] = field(default_factory=dict)

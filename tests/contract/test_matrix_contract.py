@@ -68,7 +68,7 @@ def same_answers(program: MatrixProgram, a: Recalled, b: Recalled) -> None:
     assert np.array_equal(a.converged, b.converged)
     assert a.steps.dtype == b.steps.dtype == np.int32
     assert a.converged.dtype == b.converged.dtype == np.bool_
-    assert np.allclose(a.overlap, b.overlap, rtol=0, atol=1e-6, equal_nan=True)
+    assert np.allclose(a.cue_overlap, b.cue_overlap, rtol=0, atol=1e-6, equal_nan=True)
 
 
 def real_bound(program: MatrixProgram, found: Recalled) -> float:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from neuromem.errors import UnsupportedError
+from neuromem.errors import SpecError, UnsupportedError
 from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.kernels import activation
 from neuromem.kernels.bits import Patterns
@@ -91,6 +91,22 @@ def numbers(state: State, bipolar: bool) -> np.ndarray:
         return state
     bits = state.bits.astype(np.float32)
     return 2 * bits - 1 if bipolar else bits
+
+
+def without(stored: Sequence[np.ndarray], taken: Sequence[np.ndarray], owner: str) -> np.ndarray:
+    """Return which of the M stored patterns stay when B are taken out, booleans (M,): of equal ones the last goes.
+
+    Patterns are given in parts (pre, post), each (M, ...) and (B, ...). Raises ``SpecError`` when one is not there.
+    """
+    keep = np.ones(len(stored[0]), np.bool_)
+    for b in range(len(taken[0])):
+        same = keep.copy()
+        for all_of, some in zip(stored, taken, strict=True):
+            same &= (all_of == some[b]).all(axis=1)
+        if not same.any():
+            raise SpecError(f"{owner}: forget; pattern {b} was not stored: expected one that was.")
+        keep[np.flatnonzero(same)[-1]] = False
+    return keep
 
 
 def wired(weights: np.ndarray, program: MatrixProgram) -> np.ndarray:

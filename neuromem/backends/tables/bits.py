@@ -9,7 +9,7 @@ import numpy as np
 
 from neuromem.backends.tables.base import Kernels, Table, activate
 from neuromem.ir.matrix_program import MatrixProgram
-from neuromem.kernels.bits import Patterns, n_words, pack, unpack
+from neuromem.kernels.bits import Patterns, aligned_zeros, n_words, pack, unpack
 from neuromem.spec.units import KWinners, Threshold
 
 
@@ -18,7 +18,7 @@ class BitTable(Table):
 
     def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
         super().__init__(program, kernels)
-        self.table = np.zeros((program.pre.size, n_words(program.post.size)), np.uint64)
+        self.table = aligned_zeros((program.pre.size, n_words(program.post.size)))
 
     def store(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.store``."""
@@ -64,4 +64,4 @@ class BitTable(Table):
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""
-        self.table, self.n_stored = arrays["table"].copy(), arrays["n_stored"]
+        self.table[:], self.n_stored = arrays["table"], arrays["n_stored"]

@@ -7,11 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from neuromem.backends.tables.base import Kernels, Table
+from neuromem.backends.tables.base import Kernels, Table, without
 from neuromem.errors import SpecError
 from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.kernels.bits import Patterns, n_words, unpack
 from neuromem.spec.units import Exponential, Polynomial, Softmax
+
+READ_ROUNDING = 1e-6
+"""Softmax reads are exact to this (``kernels.reference.dense``)."""
+
+FIELD_ROUNDING = 1e-13
+"""Exponential fields are float64 sums of terms of at most 1, each rounded by 2**-53; the largest come one or two at a time."""
 
 
 class BipolarHidden(Table):
@@ -37,22 +43,21 @@ class BipolarHidden(Table):
 
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
-        words, keep = self.words, np.ones(self.n_stored, np.bool_)
-        for b in range(len(pre)):
-            same = keep & (words == pre.words[b]).all(axis=1)
-            if not same.any():
-                raise SpecError(f"{self.program.name}: forget; pattern {b} was not stored: expected one that was.")
-            keep[np.flatnonzero(same)[-1]] = False
+        words = self.words
+        keep = without((words,), (pre.words,), self.program.name)
         self._keep(words[keep])
 
     def support(self, state: Patterns) -> np.ndarray:
-        """See ``Table.support``: the softmax read, or the difference of energies that decides each unit."""
+        """See ``Table.support``: the softmax read, or the difference of energies that decides each unit.
+
+        What rounding may have made of a tie counts as 0, so that a unit keeps its state, on every engine.
+        """
         n, hidden, dense = self.program.post.size, self.program.hidden, self.kernels.dense
         if self.n_stored == 0:
             return np.zeros((len(state), n))
         if isinstance(hidden, Softmax):
             values: np.ndarray = dense.read_softmax(self.blocks, self.n_stored, n, state.words, hidden.beta, threads=self.threads).values
-            return values
+            return np.where(np.abs(values) <= READ_ROUNDING, np.float32(0), values)
         if isinstance(hidden, Polynomial):
             fields: np.ndarray = dense.polynomial_fields(
                 self.blocks, self.n_stored, n, state.words, hidden.power, hidden.rectified, threads=self.threads
@@ -60,7 +65,7 @@ class BipolarHidden(Table):
             return fields
         assert isinstance(hidden, Exponential)
         fields = dense.exponential_fields(self.blocks, self.n_stored, n, state.words, 1.0, threads=self.threads)
-        return fields
+        return np.where(np.abs(fields) <= FIELD_ROUNDING, 0.0, fields)
 
     def energy(self, state: Patterns) -> np.ndarray:
         """Return ``-sum_m F(o_m)``, or ``-log(sum_m exp(beta o_m)) / beta`` of softmax units, float64 (B,)."""
@@ -109,12 +114,7 @@ class RealHidden(Table):
 
     def forget(self, pre: np.ndarray, post: np.ndarray) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
-        keep = np.ones(self.n_stored, np.bool_)
-        for b in range(len(pre)):
-            same = keep & (self.patterns == pre[b]).all(axis=1)
-            if not same.any():
-                raise SpecError(f"{self.program.name}: forget; pattern {b} was not stored: expected one that was.")
-            keep[np.flatnonzero(same)[-1]] = False
+        keep = without((self.patterns,), (pre,), self.program.name)
         self.load({"patterns": self.patterns[keep]})
 
     def support(self, state: np.ndarray) -> np.ndarray:
@@ -124,6 +124,8 @@ class RealHidden(Table):
         assert isinstance(self.program.hidden, Softmax)
         read = self.kernels.dense.read_softmax_real(self.patterns, state, self.program.hidden.beta, threads=self.threads)
         values: np.ndarray = read.values
+        if not np.isfinite(values).all():
+            raise SpecError(f"{self.program.name}, recall: overlaps beyond float32; expected patterns and cues of length about 1.")
         return values
 
     def energy(self, state: np.ndarray) -> np.ndarray:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neuromem.backends.tables.base import Kernels, Table, numbers, wired
-from neuromem.errors import SpecError
+from neuromem.backends.tables.base import Kernels, Table, numbers, wired, without
 from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.kernels.bits import Patterns, n_words, unpack
 
@@ -81,12 +80,7 @@ class ProjectionMatrix(BipolarMatrix):
 
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
-        keep = np.ones(self.n_stored, np.bool_)
-        for b in range(len(pre)):
-            same = keep & (self._words == pre.words[b]).all(axis=1)
-            if not same.any():
-                raise SpecError(f"{self.program.name}: forget; pattern {b} was not stored: expected one that was.")
-            keep[np.flatnonzero(same)[-1]] = False
+        keep = without((self._words,), (pre.words,), self.program.name)
         self._keep(self._words[keep])
 
     @property

@@ -70,9 +70,11 @@ class OuterTable(Table):
             )
 
     def forget(self, pre: np.ndarray, post: np.ndarray) -> None:
-        """See ``Table.forget``: the writes of a sum are undone by writing their negatives."""
+        """See ``Table.forget``: the writes of a sum are undone by writing their negatives; a sum cannot tell what it is made of."""
         if not self.rule.forgettable:
             super().forget(pre, post)
+        if len(pre) > self.n_stored:
+            raise SpecError(f"{self.program.name}: forget; {len(pre)} pairs of {self.n_stored} stored: expected pairs that were stored.")
         self.kernels.outer.decay_hebb_batch(self.matrix, -post, pre, 1.0, self.write.rate, threads=self.threads)
         self.n_stored -= len(pre)
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neuromem.backends.tables.base import Kernels, Table
-from neuromem.errors import SpecError
+from neuromem.backends.tables.base import Kernels, Table, without
 from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.kernels.bits import Patterns, n_words, unpack
 
@@ -33,12 +32,7 @@ class PatternTable(Table):
 
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
-        keep = np.ones(self.n_stored, np.bool_)
-        for b in range(len(pre)):
-            same = keep & (self.pre_words == pre.words[b]).all(axis=1) & (self.post_words == post.words[b]).all(axis=1)
-            if not same.any():
-                raise SpecError(f"{self.program.name}: forget; pattern {b} was not stored: expected one that was.")
-            keep[np.flatnonzero(same)[-1]] = False
+        keep = without((self.pre_words, self.post_words), (pre.words, post.words), self.program.name)
         self._keep(self.pre_words[keep], self.post_words[keep])
 
     @property

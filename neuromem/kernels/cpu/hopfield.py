@@ -10,7 +10,7 @@ import numpy as np
 from neuromem.kernels.cpu.compiled import kernel
 from neuromem.kernels.cpu.hopfield_patterns import async_recall_patterns, energy_patterns, fields, overlaps, transpose
 from neuromem.kernels.cpu.popcount import popcount
-from neuromem.kernels.cpu.threads import share
+from neuromem.kernels.cpu.threads import share, worth
 from neuromem.kernels.reference.hopfield import Settled, at_cues, check_fits, pinv_matrix
 
 __all__ = [
@@ -18,8 +18,9 @@ __all__ = [
     "pinv_matrix", "storkey_store", "transpose",
 ]  # fmt: skip
 
+LINE = 16  # weights that share a line of the cache, which no two threads should write to
 TILE = 512  # units: their words and counts of one row lie in the nearest cache
-WORTH = 1 << 28  # bytes of a matrix that take longer to pass over than a busy processor takes to turn to another thread
+ONE_CUE = 1 << 28  # bytes of a matrix that take longer to pass over than a busy processor takes to turn to another thread
 
 
 def hebb_matrix(xt: np.ndarray, n_patterns: int, dtype: np.typing.DTypeLike = np.int16, threads: int = 1) -> np.ndarray:
@@ -30,7 +31,7 @@ def hebb_matrix(xt: np.ndarray, n_patterns: int, dtype: np.typing.DTypeLike = np
     check_fits(n_patterns, dtype)
     n = xt.shape[1]
     w = np.empty((n, n), dtype)
-    share(lambda first, stop: _hebb(xt, n_patterns, first, stop, w), n, threads)
+    share(lambda first, stop: _hebb(xt, n_patterns, first, stop, w), n, worth(threads, n * xt.size))
     np.fill_diagonal(w, 0)
     return w
 
@@ -39,7 +40,7 @@ def coactivity_matrix(xt: np.ndarray, n_patterns: int, threads: int = 1) -> np.n
     """Return in how many patterns units i and j are both 1, int32 (N, N); the diagonal counts those of each unit."""
     n = xt.shape[1]
     both = np.empty((n, n), np.int32)
-    share(lambda first, stop: _coactivity(xt, first, stop, both), n, threads)
+    share(lambda first, stop: _coactivity(xt, first, stop, both), n, worth(threads, n * xt.size))
     return both
 
 
@@ -51,8 +52,7 @@ def async_recall(
     Of float32 weights the first inputs are sums in float32: they may be off by ``N 2**-24 sum_i |w_ij|``, and act as a bias of that size.
     """
     bias = np.zeros(len(w), _sum_type(w)) if bias is None else bias.astype(np.result_type(_sum_type(w), bias))
-    if len(states) == 1 and w.nbytes < WORTH:
-        threads = 1
+    threads = 1 if len(states) == 1 and w.nbytes < ONE_CUE else worth(threads, w.nbytes // 8 * len(states))
     # rows read in the order of the visits are at hand when their unit flips; whole numbers are quickest a row at a time, in order
     alone = len(states) == 1 and threads == 1 and w.dtype == np.float32
     h = np.empty(states.shape, bias.dtype) if alone else _inputs(w, states, bias, threads)
@@ -64,20 +64,23 @@ def async_recall(
 def storkey_store(w: np.ndarray, patterns: np.ndarray, threads: int = 1) -> None:
     """Store (M, N) booleans one after the other; w, float32 (N, N), symmetric with a diagonal of 0, changes in place.
 
-    With H = W x the rule is ``w_ij <- (1 + 2 / N) w_ij + (x_i (x_j - H_j) - H_i x_j) / N``: a pass for the first H, and then one for each
-    pattern, which sums the next pattern's H over the new weights.
+    A pass over w for the first pattern's H, and then one for each pattern, which adds up the next pattern's H over the new weights. Threads
+    share columns: each H_j is one sum down its column, in the order of the rows, as the definition has it.
     """
-    signs = np.where(patterns, np.float32(1), np.float32(-1))
-    h = _inputs(w, signs[:1].astype(np.int8), np.zeros(len(w)), threads).astype(np.float32)
-    for m in range(len(signs)):
-        h = _store_one(w, signs[m], h.ravel(), signs[min(m + 1, len(signs) - 1)], threads)
+    n = len(w)
+    busy = worth(threads, w.nbytes // 8)
+    signs, h = 2.0 * patterns - 1.0, np.zeros(n)
+    if len(signs):
+        share(lambda first, stop: _add_rows(w, signs[0], h, first, stop), n, busy, LINE)
+    for m, x in enumerate(signs):
+        v, following = (0.5 * x - h) / n, signs[min(m + 1, len(signs) - 1)]
+        h = np.zeros(n)
+        _store_one(w, x, v, following, h, busy)
 
 
-def _store_one(w: np.ndarray, x: np.ndarray, h: np.ndarray, following: np.ndarray, threads: int) -> np.ndarray:
-    """Store x, of which h is W x, and return W times the pattern that follows."""
-    following_h = np.empty_like(h)
-    share(lambda first, stop: _storkey(w, x, h, following, following_h, first, stop), len(w), threads, 4)
-    return following_h
+def _store_one(w: np.ndarray, x: np.ndarray, v: np.ndarray, following: np.ndarray, h: np.ndarray, threads: int) -> None:
+    """Store x, of which v is ``(x / 2 - W x) / N``, and add W times the pattern that follows to h."""
+    share(lambda first, stop: _storkey(w, 1.0 + 2.0 / len(w), x, v, following, h, first, stop), len(w), threads, LINE)
 
 
 def energy(w: np.ndarray, states: np.ndarray, threads: int = 1) -> np.ndarray:
@@ -139,7 +142,7 @@ def _inputs(w: np.ndarray, states: np.ndarray, bias: np.ndarray, threads: int) -
     """Return ``bias_i + sum_j w_ij s_bj``, (B, N), of the type of the bias."""
     h = np.empty(states.shape, bias.dtype)
     run = _real_inputs if w.dtype == np.float32 else _whole_inputs
-    share(lambda first, stop: run(w, bias, states, h, first, stop), len(w), threads, 4)
+    share(lambda first, stop: run(w, bias, states, h, first, stop), len(w), worth(threads, w.nbytes // 8 * len(states)), 4)
     return h
 
 
@@ -198,44 +201,55 @@ def _settle(w, bias, h, alone, orders, max_sweeps, states, sweeps, flips, conver
 
 
 @kernel()
-def _storkey(w, x, h, following, following_h, first, stop):
-    n = np.float32(x.size)
-    keep, y, along = np.float32(1) + np.float32(2) / n, (x - h) / n, x / n
-    whole = stop - (stop - first) % 4
-    for i in range(first, whole, 4):
-        _renew_four(w[i : i + 4], keep, x[i : i + 4], h[i : i + 4], y, along, following, following_h[i : i + 4])
-    for i in range(whole, stop):
-        _renew(w[i : i + 1], keep, x[i : i + 1], h[i : i + 1], y, along, following, following_h[i : i + 1])
-    for i in range(first, stop):
-        following_h[i] -= w[i, i] * following[i]
-        w[i, i] = 0
+def _add_rows(w, x, h, first, stop):
+    """Add ``x_i w_ij`` to h_j, row after row, in the columns from ``first`` to ``stop``."""
+    whole = len(w) & ~3
+    total = h[first:stop]
+    for i in range(0, whole, 4):
+        r0, r1, r2, r3 = w[i, first:stop], w[i + 1, first:stop], w[i + 2, first:stop], w[i + 3, first:stop]
+        x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
+        for j in range(total.size):
+            total[j] = (((total[j] + x0 * r0[j]) + x1 * r1[j]) + x2 * r2[j]) + x3 * r3[j]
+    for i in range(whole, len(w)):
+        row = w[i, first:stop]
+        for j in range(total.size):
+            total[j] += x[i] * row[j]
 
 
-@kernel(fastmath={"reassoc", "contract"})
-def _renew(rows, keep, x, h, y, along, following, following_h):
-    row, x0, h0, total = rows[0], x[0], h[0], np.float32(0)
-    for j in range(row.size):
-        new = keep * row[j] + x0 * y[j] - h0 * along[j]
-        row[j] = new
-        total += new * following[j]
-    following_h[0] = total
+@kernel()
+def _storkey(w, keep, x, v, following, h, first, stop):
+    """Renew the columns from ``first`` to ``stop``: four rows at once, left and right of where these cross the diagonal, and there alone."""
+    whole = len(w) & ~3
+    for i in range(0, whole, 4):
+        left, right = min(max(first, i), stop), max(min(i + 4, stop), first)
+        _renew_four(w, keep, x, v, following, h, i, first, left)
+        _renew(w, keep, x, v, following, h, i, i + 4, left, right)
+        _renew_four(w, keep, x, v, following, h, i, right, stop)
+    _renew(w, keep, x, v, following, h, whole, len(w), first, stop)
 
 
-@kernel(fastmath={"reassoc", "contract"})
-def _renew_four(rows, keep, x, h, y, along, following, following_h):
-    """The same for four rows, so that the three vectors are read once for all."""
-    r0, r1, r2, r3 = rows[0], rows[1], rows[2], rows[3]
-    x0, x1, x2, x3, h0, h1, h2, h3 = x[0], x[1], x[2], x[3], h[0], h[1], h[2], h[3]
-    t0 = t1 = t2 = t3 = np.float32(0)
-    for j in range(r0.size):
-        y_j, along_j, following_j = y[j], along[j], following[j]
-        n0 = keep * r0[j] + x0 * y_j - h0 * along_j
-        n1 = keep * r1[j] + x1 * y_j - h1 * along_j
-        n2 = keep * r2[j] + x2 * y_j - h2 * along_j
-        n3 = keep * r3[j] + x3 * y_j - h3 * along_j
+@kernel()
+def _renew(w, keep, x, v, following, h, i, end, first, stop):
+    """Set new weights of the rows from i to ``end``, and add to h what they have of the pattern that follows; in float64, rounded once."""
+    for k in range(i, end):
+        for j in range(first, stop):
+            w[k, j] = np.float32(0) if j == k else np.float32(keep * w[k, j] + (x[k] * v[j] + v[k] * x[j]))
+            h[j] += following[k] * w[k, j]
+
+
+@kernel()
+def _renew_four(w, keep, x, v, following, h, i, first, stop):
+    """The same for four rows off the diagonal, so that the vectors are read once for all."""
+    r0, r1, r2, r3 = w[i, first:stop], w[i + 1, first:stop], w[i + 2, first:stop], w[i + 3, first:stop]
+    x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
+    v0, v1, v2, v3 = v[i], v[i + 1], v[i + 2], v[i + 3]
+    f0, f1, f2, f3 = following[i], following[i + 1], following[i + 2], following[i + 3]
+    of_x, of_v, total = x[first:stop], v[first:stop], h[first:stop]
+    for j in range(total.size):
+        x_j, v_j = of_x[j], of_v[j]
+        n0 = np.float32(keep * r0[j] + (x0 * v_j + v0 * x_j))
+        n1 = np.float32(keep * r1[j] + (x1 * v_j + v1 * x_j))
+        n2 = np.float32(keep * r2[j] + (x2 * v_j + v2 * x_j))
+        n3 = np.float32(keep * r3[j] + (x3 * v_j + v3 * x_j))
         r0[j], r1[j], r2[j], r3[j] = n0, n1, n2, n3
-        t0 += n0 * following_j
-        t1 += n1 * following_j
-        t2 += n2 * following_j
-        t3 += n3 * following_j
-    following_h[0], following_h[1], following_h[2], following_h[3] = t0, t1, t2, t3
+        total[j] = (((total[j] + f0 * n0) + f1 * n1) + f2 * n2) + f3 * n3

@@ -16,7 +16,7 @@ from neuromem.kernels.bits import WORD, Rows
 from neuromem.kernels.cpu.compiled import kernel
 from neuromem.kernels.cpu.popcount import popcount
 from neuromem.kernels.cpu.prefetch import prefetch
-from neuromem.kernels.cpu.threads import share
+from neuromem.kernels.cpu.threads import share, worth
 from neuromem.kernels.cpu.visits import by_row
 
 FEW_VISITS = 1  # rows visited less often by one call, on average, are not worth sorting the visits by row
@@ -28,6 +28,7 @@ _inlined = kernel(forceinline=True)
 
 def store(table: np.ndarray, pre: Rows, post: Rows, threads: int = 1) -> None:
     """Connect, for each b, the active units of pre pattern b to those of post pattern b; the table changes in place."""
+    threads = worth(threads, 8 * pre.units.size * post.units.size // max(1, pre.n))  # a bit set takes as long as eight words read
     if pre.units.size < FEW_VISITS * len(table):
         share(lambda first, stop: _store_by_pattern(table, *pre, *post, first, stop), len(table), threads)
         return
@@ -43,7 +44,7 @@ def store(table: np.ndarray, pre: Rows, post: Rows, threads: int = 1) -> None:
 def recall_all(table: np.ndarray, cues: Rows, threads: int = 1) -> np.ndarray:
     """Return, packed (B, n_words), the units that all active units of the cue connect to; none for an empty cue."""
     recalled = np.empty((cues.n, table.shape[1]), np.uint64)
-    share(lambda first, stop: _recall_all(table, *cues, recalled, first, stop), cues.n, threads)
+    share(lambda first, stop: _recall_all(table, *cues, recalled, first, stop), cues.n, worth(threads, cues.units.size * table.shape[1]))
     return recalled
 
 
@@ -51,7 +52,11 @@ def counts(table: np.ndarray, cues: Rows, n_post: int, threads: int = 1) -> np.n
     """Return int32 (B, n_post): how many active units of the cue connect to each unit."""
     counted = np.zeros((cues.n, WORD * table.shape[1]), np.int32)
     n_planes = _n_planes(cues)
-    share(lambda first, stop: _counts(table, *cues, n_planes, counted, first, stop), cues.n, threads)
+    share(
+        lambda first, stop: _counts(table, *cues, n_planes, counted, first, stop),
+        cues.n,
+        worth(threads, (cues.units.size + WORD * cues.n) * table.shape[1]),
+    )
     return counted[:, :n_post]
 
 
@@ -59,7 +64,11 @@ def recall_threshold(table: np.ndarray, cues: Rows, n_post: int, thresholds: np.
     """Return, packed (B, n_words), the units with a count of at least ``thresholds[b]``, int64 (B,), each at least 1."""
     recalled = np.empty((cues.n, table.shape[1]), np.uint64)
     n_planes = _n_planes(cues)
-    share(lambda first, stop: _recall_threshold(table, *cues, n_planes, thresholds, recalled, first, stop), cues.n, threads)
+    share(
+        lambda first, stop: _recall_threshold(table, *cues, n_planes, thresholds, recalled, first, stop),
+        cues.n,
+        worth(threads, cues.units.size * table.shape[1]),
+    )
     return recalled
 
 
@@ -67,7 +76,11 @@ def recall_winners(table: np.ndarray, cues: Rows, n_post: int, k: int, threads: 
     """Return, packed (B, n_words), the units whose count is at least the k-th largest: ties are kept, counts of 0 never win."""
     recalled = np.empty((cues.n, table.shape[1]), np.uint64)
     n_planes = _n_planes(cues)
-    share(lambda first, stop: _recall_winners(table, *cues, n_planes, k, recalled, first, stop), cues.n, threads)
+    share(
+        lambda first, stop: _recall_winners(table, *cues, n_planes, k, recalled, first, stop),
+        cues.n,
+        worth(threads, cues.units.size * table.shape[1]),
+    )
     return recalled
 
 

@@ -107,13 +107,17 @@ def storkey_store(w: np.ndarray, patterns: np.ndarray, threads: int = 1) -> None
 
         w_ij += (x_i x_j - x_i h_ji - h_ij x_j) / N,    h_ij = sum_k w_ik x_k over k other than i and j,    for i != j
 
-    Sums are float64; what is stored is rounded once for each pattern.
+    With H = W x that is ``w_ij <- (1 + 2 / N) w_ij + (x_i v_j + v_i x_j)``, ``v_i = (x_i / 2 - H_i) / N``: in float64, H_j summed in the order
+    of i, and rounded to float32 once for each pattern. All bits follow from this, so that engines have the same ones; w_ij and w_ji are equal,
+    as products with x are exact, and patterns stored at once are patterns stored one by one.
     """
     n = len(w)
     for x in 2.0 * patterns - 1.0:
-        before = w.astype(np.float64)
-        h = (before @ x)[:, np.newaxis] - before * x  # h_ij: the diagonal is 0, so only k = j is to be left out
-        after = before + (np.outer(x, x) - x[:, np.newaxis] * h.T - h * x) / n
+        before, h = w.astype(np.float64), np.zeros(n)
+        for x_i, of_i in zip(x, before, strict=True):
+            h += x_i * of_i
+        v = (0.5 * x - h) / n
+        after = (1.0 + 2.0 / n) * before + (np.outer(x, v) + np.outer(v, x))
         np.fill_diagonal(after, 0.0)
         w[:] = after
 

@@ -1,14 +1,15 @@
 """The Bayesian Confidence Propagation Neural Network: hypercolumns whose units compete, weights that are log odds.
 
-With ``H`` hypercolumns of m = n / H units, one active in each (doi:10.1142/S0129065789000061; arXiv:2401.00335)::
+With ``H`` hypercolumns of m = n / H units, one active in each (doi:10.1142/S0129065789000499; arXiv:2401.00335)::
 
     w_ij   = log(p_ij / (p_i p_j))        bias_j = log p_j        no weights within a hypercolumn
     h_j    = bias_j + sum_i w_ij s_i
     soft:  s_j = exp(gain h_j) / sum over its hypercolumn       hard: the largest h_j of the hypercolumn is 1 (the first, at a tie)
 
 Probabilities are those of the patterns stored, in whatever order (``tau = None``), or running averages over the last
-``tau`` patterns or so, so that old ones fade (doi:10.1080/net.13.2.179.194). ``prior`` is the weight, in patterns, of the
-assumption that units are independent; with it, no probability is 0.
+``tau`` patterns or so, so that old ones fade (doi:10.1080/net.13.2.179.194). Of probabilities of all patterns, ``prior`` is the
+weight, in patterns, of the assumption that units are independent: none is 0. Averages have no prior (``tau`` and ``prior`` together
+are refused): they begin at 1 / m and 1 / m^2, and enter the logarithms at 1e-4 (p_i) and 1e-8 (p_ij) at least.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from neuromem.spec import (
     SoftWTA,
     StaticSynapse,
     Trial,
+    Unit,
     Update,
 )
 
@@ -46,8 +48,8 @@ def bcpnn(
     check_units("bcpnn", n, hypercolumns)
     if competition not in COMPETITIONS:
         raise SpecError(f"bcpnn: competition = {competition!r}; expected 'soft' or 'hard'{nearest(str(competition), COMPETITIONS)}.")
-    cell = SoftWTA(hypercolumns, gain) if competition == "soft" else KWinners(hypercolumns, hypercolumns, "first")
-    units = Population("units", n, cell, "content")
+    cells: dict[str, Unit] = {"soft": SoftWTA(hypercolumns, gain), "hard": KWinners(hypercolumns, hypercolumns, "first")}
+    units = Population("units", n, cells[competition], "content")
     view = units[0:n]
     projection = Projection("units", "units", OtherGroupsConnector(hypercolumns), StaticSynapse(), plasticity=BayesianHebbian(tau, prior))
     return MemoryModel(

@@ -11,8 +11,9 @@ interaction      update                                                         
 ``softmax``      s <- sum_m softmax(beta o)_m x^m (its sign, for units of -1 and 1)  arXiv:2008.02217
 ===============  ==================================================================  ====================
 
-The energy is ``-sum_m F(o_m)``, and ``-log(sum_m exp(beta o_m)) / beta`` (plus ``|s|^2 / 2`` of real units) of softmax. Capacity
-grows as n^(power - 1), or exponentially; so do the synapses, n for each pattern.
+The energy is ``-sum_m F(o_m)`` of the polynomial interaction, ``-log(sum_m exp(o_m))`` of the exponential one (it falls where
+``-sum_m F(o_m)`` does), and ``-log(sum_m exp(beta o_m)) / beta`` (plus ``|s|^2 / 2`` of real units) of softmax. Capacity grows as
+n^(power - 1), or exponentially; so do the synapses, n for each pattern.
 """
 
 from __future__ import annotations
@@ -64,14 +65,10 @@ def dense(
     if units == "real" and interaction != "softmax":
         raise SpecError(f"dense: interaction = {interaction!r} with real units; expected 'softmax'.")
     scale = (8.0 / float(n) ** 0.5 if units == "bipolar" else 8.0) if beta is None else beta
-    hidden: HiddenUnit
-    if interaction == "polynomial":
-        hidden = Polynomial(power, rectified)
-    else:
-        hidden = Exponential() if interaction == "exponential" else Softmax(scale)
+    hidden: dict[str, HiddenUnit] = {"polynomial": Polynomial(power, rectified), "exponential": Exponential(), "softmax": Softmax(scale)}
     population = Population("units", n, Sign() if units == "bipolar" else Linear(), "content")
     view = population[0:n]
-    projection = Projection("units", "units", AllToAllConnector(), StaticSynapse(), plasticity=OneUnitPerPattern(hidden))
+    projection = Projection("units", "units", AllToAllConnector(), StaticSynapse(), plasticity=OneUnitPerPattern(hidden[interaction]))
     return MemoryModel(
         name="dense",
         title=f"Dense associative memory, {interaction} interaction",

@@ -17,8 +17,6 @@ values read as signs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from neuromem.errors import SpecError, nearest
 from neuromem.quantities import check_units
 from neuromem.spec import (
@@ -68,30 +66,28 @@ def hetero(
     w_min: float | None = None,
     w_max: float | None = None,
 ) -> MemoryModel:
-    """Return a memory from keys of ``n`` units to values of ``n_content`` (default: n) units; numbers that the rule has no use for are ignored."""
+    """Return a memory from keys of ``n`` units to values of ``n_content`` (default: n) units; numbers that the rule has no use for are checked all the same."""
     m = n if n_content is None else n_content
     check_units("hetero", n)
     check_units("hetero", m)
     if units not in ("real", "bipolar"):
         raise SpecError(f"hetero: units = {units!r}; expected 'real' or 'bipolar'{nearest(str(units), ('real', 'bipolar'))}.")
-    losses: dict[str, Callable[[], Loss]] = {
-        "dot": DotProduct, "squared": SquaredError, "huber": lambda: HuberError(delta), "power": lambda: PowerError(p), "variance": Variance,
+    losses: dict[str, Loss] = {
+        "dot": DotProduct(), "squared": SquaredError(), "huber": HuberError(delta), "power": PowerError(p), "variance": Variance(),
     }  # fmt: skip
-    retentions: dict[str, Callable[[], Retention]] = {"keep": Keep, "decay": lambda: Decay(gamma), "oja": OjaRetention}
-    steps: dict[str, Callable[[], Step]] = {
-        "plain": lambda: PlainStep(rate), "momentum": lambda: MomentumStep(rate, momentum), "orthogonal": lambda: OrthogonalStep(rate),
-    }  # fmt: skip
+    retentions: dict[str, Retention] = {"keep": Keep(), "decay": Decay(gamma), "oja": OjaRetention()}
+    steps: dict[str, Step] = {"plain": PlainStep(rate), "momentum": MomentumStep(rate, momentum), "orthogonal": OrthogonalStep(rate)}
     if loss == "delta":
         raise SpecError("hetero: loss = 'delta'; the delta rule is loss = 'squared' (delta is the width of 'huber').")
     for name, value, valid in (("loss", loss, losses), ("retention", retention, retentions), ("step", step, steps)):
-        if value not in valid:
+        if value not in tuple(valid):  # a tuple: not all values can be looked up in a dict
             raise SpecError(f"hetero: {name} = {value!r}; expected one of {', '.join(valid)}{nearest(str(value), valid)}.")
     if units == "bipolar" and (loss, retention, step, w_min, w_max) != ("dot", "keep", "plain", None, None):
         raise SpecError(
             "hetero: a rule other than plain Hebb with bipolar units; expected loss='dot', retention='keep', step='plain', or units='real'."
         )
     bounds = {name: value for name, value in (("w_min", w_min), ("w_max", w_max)) if value is not None}
-    plasticity = Hebbian() if units == "bipolar" else OuterProductRule(losses[loss](), retentions[retention](), steps[step](), **bounds)
+    plasticity = Hebbian() if units == "bipolar" else OuterProductRule(losses[loss], retentions[retention], steps[step], **bounds)
     cue = Population("cue", n, PatternSource("bipolar" if units == "bipolar" else "real"), "cue")
     content = Population("content", m, Sign() if units == "bipolar" else Linear(), "content")
     projection = Projection("cue", "content", AllToAllConnector(), StaticSynapse(), plasticity=plasticity)
@@ -109,4 +105,4 @@ def hetero(
     )  # fmt: skip
 
 
-PROTOCOLS = {"trial": Trial(n_patterns=16)}
+PROTOCOLS = {"trial": Trial(n_patterns=6)}

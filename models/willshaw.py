@@ -48,9 +48,9 @@ def willshaw(
     iterative: bool = True,
     max_steps: int = 15,
 ) -> MemoryModel:
-    """Return a Willshaw network of ``n`` units with ``k`` active ones in a pattern (default: log2 n, rounded).
+    """Return a Willshaw network of ``n`` units with ``k`` active ones in a pattern (default: log2 n, rounded up).
 
-    ``n_content``: units of the content, for hetero-association, with ``k_content`` active ones (default: log2 of it). ``recall``:
+    ``n_content``: units of the content, for hetero-association, with ``k_content`` active ones (default: log2 of it, rounded up). ``recall``:
     ``winners`` or ``threshold``, which is one step. ``iterative``: repeat recall by winners, at most ``max_steps`` times.
     """
     check_units("willshaw", n, hypercolumns)
@@ -62,7 +62,7 @@ def willshaw(
         raise SpecError(
             f"willshaw: k, n_content or recall by threshold with {hypercolumns} hypercolumns; expected none of them: one unit of each is active."
         )
-    active = _active("k", k, n)
+    active, repeated = _active("k", k, n), Update("synchronous", max_steps)
     parameters = {
         "n": n, "k": k, "n_content": n_content, "k_content": k_content, "hypercolumns": hypercolumns, "recall": recall, "iterative": iterative,
         "max_steps": max_steps,
@@ -90,7 +90,7 @@ def willshaw(
         reference="doi:10.1038/222960a0",
         network=network,
         roles=roles,
-        update=Update("single") if once else Update("synchronous", max_steps),
+        update=Update("single") if once else repeated,
         parameters=parameters,
     )
 

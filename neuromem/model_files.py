@@ -10,7 +10,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -59,7 +59,7 @@ class ModelEntry:
             if plain and parameter.default is inspect.Parameter.empty and name not in parameters:
                 raise SpecError(f"{self.name}: parameter {name!r} is not given and has no default; give it with --set {name}=...")
         if self.path is None:
-            return self.function(**parameters)
+            return self._named(self.function(**parameters), parameters)
         try:
             memory = self.function(**parameters)
         except KeyboardInterrupt:
@@ -70,7 +70,14 @@ class ModelEntry:
             raise FileError(
                 f"{self.path}: {self.function.__name__}({_arguments(parameters)}) returned a {type(memory).__name__}; expected a MemoryModel."
             )
-        return memory
+        return self._named(memory, parameters)
+
+    def _named(self, memory: MemoryModel, given: Mapping[str, object]) -> MemoryModel:
+        """Return the memory with the function's arguments as its parameters, where it tells none."""
+        if memory.parameters:
+            return memory
+        own = {name: p.default for name, p in self.parameters.items() if p.default is not inspect.Parameter.empty}
+        return replace(memory, parameters={**own, **given})
 
     def found(self, name: str) -> ProtocolRecipe | Trial:
         """Return a protocol that comes with the model, as its recipe or as a trial; raise ``SpecError`` with the valid names otherwise."""

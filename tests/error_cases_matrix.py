@@ -105,6 +105,18 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: dense(interaction="cubic"),
         "dense: interaction = 'cubic'; expected one of polynomial, exponential, softmax.",
     ),
+    "dense beta, not used": (
+        lambda: dense(beta=-3.0),
+        "Softmax: beta = -3.0; expected a number above 0, at most 1e+09.",
+    ),
+    "bcpnn gain, not used": (
+        lambda: bcpnn(competition="hard", gain=-1.0),
+        "SoftWTA: gain = -1.0; expected a number above 0, at most 1e+09.",
+    ),
+    "willshaw steps, not used": (
+        lambda: willshaw(recall="threshold", max_steps=-1),
+        "Update: max_steps = -1; expected a whole number of steps, at least 1.",
+    ),
     "dense real": (
         lambda: dense(units="real"),
         "dense: interaction = 'polynomial' with real units; expected 'softmax'.",
@@ -116,6 +128,14 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "hetero loss": (
         lambda: hetero(loss="hubert"),
         "hetero: loss = 'hubert'; expected one of dot, squared, huber, power, variance (did you mean 'huber'?).",
+    ),
+    "hetero loss of a list": (
+        lambda: hetero(loss=[1]),  # type: ignore[arg-type]
+        "hetero: loss = [1]; expected one of dot, squared, huber, power, variance.",
+    ),
+    "hetero gamma, not used": (
+        lambda: hetero(gamma="x"),  # type: ignore[arg-type]
+        "Decay: gamma = 'x'; expected a number from 0 to 1.",
     ),
     "hetero bipolar": (
         lambda: hetero(units="bipolar", loss="squared"),
@@ -235,6 +255,10 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: BayesianHebbian(prior=0.0),
         "BayesianHebbian: prior = 0.0; expected a finite number of patterns, above 0.",
     ),
+    "prior of traces": (
+        lambda: bcpnn(tau=10.0, prior=2.0),
+        "BayesianHebbian: prior = 2.0 with tau; traces have no prior: expected one of the two.",
+    ),
     "hidden": (
         lambda: OneUnitPerPattern(Sign()),  # type: ignore[arg-type]
         "OneUnitPerPattern: hidden = Sign(); expected Softmax(...), Polynomial(...) or Exponential().",
@@ -262,7 +286,7 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "update order": (
         lambda: Update("synchronus"),  # type: ignore[arg-type]
-        "Update: order = 'synchronus'; expected 'synchronous' or 'asynchronous' (did you mean 'synchronous'?).",
+        "Update: order = 'synchronus'; expected 'synchronous', 'asynchronous' or 'single' (did you mean 'synchronous'?).",
     ),
     "update steps": (
         lambda: Update(max_steps=0),
@@ -287,7 +311,19 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "cue count": (
         lambda: cues.flip(np.zeros((1, 4), bool), -1, rng()),
-        "cues: -1 units; expected a number of units, at least 0.",
+        "flip: count = -1; expected a whole number, at least 0.",
+    ),
+    "cue half a unit": (
+        lambda: cues.flip(np.zeros((1, 4), bool), 2.5, rng()),  # type: ignore[arg-type]
+        "flip: count = 2.5; expected a whole number, at least 0.",
+    ),
+    "cue patterns": (
+        lambda: cues.random_bits(-1, 4, rng()),
+        "random_bits: n_patterns = -1; expected a whole number, at least 0.",
+    ),
+    "cue one pattern": (
+        lambda: cues.flip(np.zeros(4, bool), 1, rng()),
+        "flip: bool (4,); expected a boolean array (B, n), such as patterns > 0.",
     ),
     "cue moves": (
         lambda: cues.move_winners(np.ones((1, 4), bool), 4, 1, rng()),

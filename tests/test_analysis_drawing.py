@@ -11,12 +11,13 @@ import pytest
 
 from neuromem.analysis.drawing import EXCITATORY, INHIBITORY, draw_network, network_figure
 from neuromem.analysis.layers import Place, crossings, ends, lay_out, layer_numbers, order_layers, stack
-from neuromem.models import ca3_cam, hetero, hopfield
+from neuromem.models import bcpnn, ca3_cam, dense, hetero, hopfield, sequence, willshaw
 from neuromem.spec import (
     STDP,
     AdditiveWeightDependence,
     AllToAllConnector,
     IFCurrExp,
+    MemoryModel,
     Network,
     Population,
     Projection,
@@ -221,3 +222,18 @@ def test_memories_without_spikes_are_a_loop_or_two_boxes() -> None:
     x = {patch.get_gid(): patch.get_window_extent().x0 for patch in pair.patches if str(patch.get_gid()).startswith("node:")}
     assert x["node:cue"] < x["node:content"]
     assert [text.get_text() for text in pair.texts if str(text.get_gid()).startswith("size:")] == ["30 units", "20 units"]
+
+
+def test_networks_without_spikes_tell_their_rule_cells_lag_and_hidden_units() -> None:
+    def texts(memory: MemoryModel) -> list[str]:
+        return [t.get_text() for t in network_figure(memory.network).axes[0].texts]
+
+    assert {"units>units: Hebbian, no self-connections", "Sign"} <= set(texts(hopfield(50)))
+    assert {"KWinners(k=6)", "units>units: ClippedHebbian, all connections"} <= set(texts(willshaw(50)))
+    assert {"SoftWTA(groups=5)", "units>units: BayesianHebbian(prior=1.0), no connections within each of 5 groups"} <= set(
+        texts(bcpnn(50, 5))
+    )
+    assert {"lag 1", "each pattern is associated with the one that follows it"} <= set(texts(sequence(50)))
+    assert "hidden units: Polynomial(power=4)" in texts(dense(50, power=4))
+    rule = "OuterProductRule(loss=SquaredError, retention=Keep, step=PlainStep(rate=0.5))"
+    assert {f"cue>content: {rule}, all connections", "Linear"} <= set(texts(hetero(50, loss="squared", rate=0.5)))

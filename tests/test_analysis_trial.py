@@ -183,6 +183,7 @@ def test_the_picture(name: str, tmp_path: Path) -> None:
     assert gids == {f"{kind}:{i + first}" for kind in ("cue", "answer", "truth") for i in range(shown)}
     texts = {text.get_gid(): text.get_text() for text in figure.texts}
     assert f"{'nearest' if result.real else 'exact'}" in texts["subtitle"]
+    assert texts["subtitle"].startswith("9 stored in order, recalled step by step: " if first else f"{result.exact.size} stored: ")
     assert ("legend:wrongly active" in texts) == (not result.real)
     for i in range(shown):
         assert texts[f"verdict:{i + first}"].startswith("\N{CHECK MARK}" if result.exact[i] else "\N{BALLOT X}")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuromem.capacity.fits import extrapolate, power_law
-from neuromem.capacity.intervals import mean_interval, student_cdf, student_quantile, wilson_interval
+from neuromem.capacity.intervals import mean_interval, seeds_interval, student_cdf, student_quantile, wilson_interval
 from neuromem.capacity.search import Point, SearchInterrupted, find_capacity
 from neuromem.errors import SpecError
 from neuromem.theory import willshaw as theory_willshaw
@@ -174,6 +174,9 @@ def test_mean_interval() -> None:
     assert [interval.value, interval.half_width] == pytest.approx([82.0, 4.302653 * 2 / math.sqrt(3)])
     assert mean_interval([5, 5, 5]).half_width == 0
     assert mean_interval([5]).high == math.inf
+    assert (seeds_interval([5, 5, 5], 0.5).low, seeds_interval([5, 5, 5], 0.5).high) == (4.5, 5.5)
+    assert seeds_interval([80.0, 82.0, 84.0], 0.5) == interval
+    assert (seeds_interval([5, 6]).value, seeds_interval([5, 6]).low) == (5.5, -math.inf)
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (1, 10), (9, 10), (10, 10), (900, 1000), (0, 1), (1, 1)])

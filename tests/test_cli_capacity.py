@@ -79,9 +79,45 @@ def test_json_holds_every_point() -> None:
 
 
 @pytest.mark.usefixtures("rough")
-def test_one_seed_has_no_interval() -> None:
-    assert measured("willshaw", "--set", "n=64", "--seeds", "1")["ci95"] == [None, None]
-    assert "inf" not in say("capacity", "willshaw", "--set", "n=64", "--seeds", "1", "--no-figure").out
+@pytest.mark.parametrize("seeds", ["1", "2"])
+def test_one_or_two_seeds_have_no_interval(seeds: str) -> None:
+    found = measured("willshaw", "--set", "n=64", "--seeds", seeds, "--basin")
+    assert found["ci95"] == [None, None]
+    assert all(point["ci95"] == [None, None] for basin in found["basin"] for point in basin["points"])
+    said = say("capacity", "willshaw", "--set", "n=64", "--seeds", seeds, "--no-figure").out
+    assert "inf" not in said
+    assert "too few seeds" in said.splitlines()[1]
+
+
+@pytest.mark.usefixtures("rough")
+def test_real_values_are_judged_by_their_overlap() -> None:
+    found = measured("hetero", "--seeds", "1", "--basin")
+    assert found["criterion"]["name"] == "overlap90"
+    assert [(basin["quantity"], basin["level"]) for basin in found["basin"]] == [("overlap", 0.9)] * 2
+    assert all(0 < point["overlap"] <= 1 for basin in found["basin"] for point in basin["points"])
+    assert measured("hetero", "--seeds", "1", "--set", "units=bipolar")["criterion"]["name"] == "exact90"
+    both = json.loads(say("capacity", "--compare", "hetero", "willshaw", "--set", "n=32", "--seeds", "1", "--json").out)
+    assert {one["criterion"]["name"] for one in both["models"]} == {"overlap90"}
+
+
+@pytest.mark.usefixtures("rough")
+def test_headings_tell_what_stands_for_none_and_nothing_where_there_is_nothing() -> None:
+    assert "\nwillshaw: n=64, k=6, hypercolumns=1, " in say("capacity", "willshaw", "--set", "n=64", "--seeds", "1", "--no-figure").out
+    Path("own.py").write_text(
+        "from dataclasses import replace\nfrom neuromem.models import willshaw\ndef mine():\n"
+        "    return replace(willshaw(64), name='mine', parameters={})\n"
+    )
+    assert "\nmine\n  criterion" in say("capacity", "own.py:mine", "--seeds", "1", "--no-figure").out
+
+
+@pytest.mark.usefixtures("rough")
+def test_a_name_that_is_taken_is_told_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "_pilot", measure)
+    Path("capacity-hopfield.png").write_text("mine")
+    assert say("capacity", "hopfield").err.startswith("no picture will be drawn: capacity-hopfield.png: it exists already")
 
 
 @pytest.mark.usefixtures("rough")
@@ -118,7 +154,7 @@ def test_pictures_and_tables_are_not_overwritten() -> None:
     Path("capacity-hopfield.png").write_text("mine")
     said = say("capacity", "hopfield", "--set", "n=24", "--seeds", "1")
     assert (said.status, Path("capacity-hopfield.png").read_text()) == (0, "mine")
-    assert said.err.startswith("nothing is drawn: capacity-hopfield.png: it exists already")
+    assert said.err.startswith("no picture will be drawn: capacity-hopfield.png: it exists already")
     said = say("capacity", "hopfield", "--set", "n=24", "--figure", "capacity-hopfield.png")
     assert (said.status, said.out) == (1, "")
     said = say("capacity", "hopfield", "--set", "n=24", "--seeds", "1", "--force", "--csv", "points.csv")

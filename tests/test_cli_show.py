@@ -32,7 +32,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return found
 
 
-HEADING = """\
+PARAMETERS = """\
 ca3-cam: Spiking content-addressable memory of hippocampal CA3
 
 parameters
@@ -41,6 +41,8 @@ parameters
   post_history     15
   self_inhibition  False
 
+"""
+PROTOCOLS = """\
 protocols
   functional
   stress  (below)
@@ -53,7 +55,9 @@ def test_parameters_program_and_drawing(drawn: list[tuple[str, str]]) -> None:
     said = say("show", "ca3-cam", "--protocol", "stress", "--set", "n_cues=2", "--set", "n_content=3", "--set", "post_history=15")
     program = lower_memory(ca3_cam(2, 3, 15), stress(2, 3))
     assert (said.status, said.err) == (0, "")
-    assert said.out == f"{HEADING}{program}drawing: ca3-cam-network.png\n"
+    about, protocols, rest = said.out.partition("protocols\n")
+    assert about.startswith(f"{PARAMETERS}about\n  The spiking content-addressable memory of hippocampal CA3 ")
+    assert protocols + rest == f"{PROTOCOLS}{program}drawing: ca3-cam-network.png\n"
     assert Path("ca3-cam-network.png").read_text() == "picture"
     assert drawn == [(".png", "Spiking content-addressable memory of hippocampal CA3")]
 
@@ -139,9 +143,15 @@ def test_a_drawing_never_replaces_what_appeared_meanwhile(monkeypatch: pytest.Mo
     assert Path("net.png").read_text() == "precious"
 
 
+def without_documentation(text: str) -> str:
+    """Return what is shown without the section ``about``, which is the model's docstrings."""
+    before, _, after = text.partition("about\n")
+    return before + after[after.index("protocols\n") :]
+
+
 def test_a_memory_without_spikes(drawn: list[tuple[str, str]]) -> None:
     said = say("show", "hopfield", "--set", "n=100", "--protocol", "trial")
-    assert (said.status, said.out, said.err) == (0, golden("cli_show_hopfield.txt"), "")
+    assert (said.status, without_documentation(said.out), said.err) == (0, golden("cli_show_hopfield.txt"), "")
     assert drawn == [(".png", "Hopfield network, hebb rule")]
     assert Path("hopfield-network.png").read_text() == "picture"
 
@@ -157,3 +167,14 @@ def test_every_model_is_shown(name: str) -> None:
 def test_a_memory_without_trials_tells_what_it_takes_when_empty() -> None:
     Path("bare.py").write_text("from neuromem.models import willshaw\n")
     assert say("show", "bare.py:willshaw", "--no-drawing").out.splitlines()[-1] == "memory 8 KiB"
+
+
+def test_the_documentation_of_the_model_stands_under_its_parameters() -> None:
+    said = say("show", "willshaw", "--no-drawing").out
+    assert "  k             none (8)\n  n_content     none\n" in said
+    assert "\nabout\n  The Willshaw network: binary synapses, " in said
+    assert "\n  winners or threshold, which is one step. " in said
+    assert "``" not in said
+    table = say("show", "hetero", "--no-drawing").out.splitlines()
+    rows = [line for line in table if line.startswith(("  loss  ", "  retention  ", "  step  ")) and "(" in line]
+    assert {line.find("dot") for line in rows if "dot" in line} == {17}

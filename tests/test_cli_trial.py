@@ -54,8 +54,9 @@ def test_every_model_recalls_its_own_trial(name: str, backend: str) -> None:
 def test_real_numbers_have_errors_in_place_of_wrong_units() -> None:
     said = say("run", "hetero", "--no-raster", "--patterns", "3", *REFERENCE)
     head, first, *_, last = said.out.splitlines()
-    assert head == "pattern  squared error in cue  in answer  nearest  steps  overlap  margin  converged"
-    assert first.split()[3:] == ["yes", "1", "-", "-", "yes"]
+    assert head == "pattern  squared error in cue  in answer  nearest  overlap with pattern  steps  margin  converged"
+    assert first.split()[3:] == ["yes", first.split()[4], "1", "-", "yes"]
+    assert 0.9 < float(first.split()[4]) < 1
     assert last.startswith("3 of 3 nearest to their own pattern; mean squared error ")
 
 
@@ -98,10 +99,10 @@ def test_json_is_one_object_and_nothing_else(drawn: list[str]) -> None:
         "trial": {"n_patterns": 2, "flips": 0.0, "deletions": 0.25, "additions": 0.0, "moves": 0.0, "noise": 0.0},
     }  # fmt: skip
     assert answers[1] == {
-        "pattern": 1, "cue_error": 2, "error": 0, "exact": True, "steps": 2, "overlap": 1.0, "margin": 1.0, "converged": True,
+        "pattern": 1, "cue_error": 2, "error": 0, "exact": True, "steps": 2, "overlap": 1.0, "cue_overlap": 1.0, "margin": 1.0, "converged": True,
     }  # fmt: skip
     again = json.loads(say("run", "hetero", "--patterns", "2", "--json", *REFERENCE).out)
-    assert (again["answers"][0]["overlap"], again["answers"][0]["margin"]) == (None, None)
+    assert (again["answers"][0]["cue_overlap"], again["answers"][0]["margin"]) == (None, None)
     assert say("run", "willshaw", "--patterns", "2", "--json", *REFERENCE).out == said.out
 
 
@@ -162,7 +163,7 @@ def test_a_name_that_is_taken_stops_nothing(drawn: list[str]) -> None:
     said = say("run", "willshaw", "--patterns", "1", *REFERENCE)
     assert said.status == 0
     assert said.err == (
-        "no picture is drawn: willshaw-trial.png: it exists already; expected a new name, or --force to replace it. "
+        "no picture will be drawn: willshaw-trial.png: it exists already; expected a new name, or --force to replace it. "
         "(Or: --raster FILE to draw elsewhere, or --no-raster.)\n"
     )
     assert Path("willshaw-trial.png").read_text() == "mine"
@@ -185,3 +186,47 @@ def test_as_a_module_in_an_empty_folder() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].startswith("19 of 19 exact; ")
     assert (done.stderr, list(Path().iterdir())) == ("", [])
+
+
+def test_a_sequence_tells_that_only_its_start_has_errors() -> None:
+    said = say("run", "sequence", "--noise", "deletions=0.25", "--patterns", "3", "--no-raster", *REFERENCE)
+    title, head, first, second, _ = said.out.splitlines()
+    assert title == "3 patterns stored in order; the cue of pattern 1 is pattern 0 with the trial's errors, of each other the answer before"
+    assert head.startswith("pattern  wrong units in cue  in answer  exact  overlap with pattern")
+    assert [first.split()[:2], second.split()[:2]] == [["1", "2"], ["2", "0"]]
+
+
+OWN = """\
+from dataclasses import replace
+
+from neuromem.models import willshaw
+
+
+def mine(n: int = 64, k: int = 6):
+    return replace(willshaw(n, k), name="mine", parameters={})
+"""
+
+
+def test_a_memory_without_trials_has_cues_with_one_unit_wrong() -> None:
+    Path("own.py").write_text(OWN)
+    said = say("run", "own.py:mine", "--json", *REFERENCE)
+    assert said.err == "error: own.py:mine: it has no trials of its own; expected a number of patterns: --patterns N.\n"
+    found = json.loads(say("run", "own.py:mine", "--patterns", "3", "--json", *REFERENCE).out)
+    assert [answer["cue_error"] for answer in found["answers"]] == [1, 1, 1]
+    found = json.loads(say("run", "own.py:mine", "--patterns", "3", "--noise", "additions=0.5", "--json", *REFERENCE).out)
+    assert [answer["cue_error"] for answer in found["answers"]] == [3, 3, 3]
+
+
+def test_parameters_that_a_file_does_not_tell_are_the_functions_arguments() -> None:
+    Path("own.py").write_text(OWN)
+    found = json.loads(say("run", "own.py:mine", "--patterns", "3", "--set", "n=80", "--json", *REFERENCE).out)
+    assert found["parameters"] == {"n": 80, "k": 6}
+
+
+def test_a_name_that_is_taken_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MatrixSimulation, "settle", stop)
+    Path("willshaw-trial.png").write_text("mine")
+    assert say("run", "willshaw", *REFERENCE).err.startswith("no picture will be drawn: willshaw-trial.png: it exists already")

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuromem import models
+from neuromem import build, models
 from neuromem.errors import LimitError, SpecError
 from neuromem.ir.lower_matrix import lower_matrix_memory
 from neuromem.kernels.bits import Patterns
+from neuromem.runs.parameters import derived, heading
 from neuromem.runs.trial import distances, noisy, possible_errors, run_trial, suitable_patterns, suited
-from neuromem.runs.trial_patterns import check_errors
+from neuromem.runs.trial_patterns import check_errors, one_unit_wrong
 from neuromem.spec import MemoryModel, Trial
 
 pytestmark = pytest.mark.filterwarnings("ignore::neuromem.errors.OverloadWarning")
@@ -253,3 +254,45 @@ def test_what_is_refused() -> None:
     program = lower_matrix_memory(MEMORIES["willshaw"])
     with pytest.raises(SpecError, match="noisy: patterns of 1 to 2 active units; expected as many in each"):
         noisy(program, np.arange(40) < [[1], [2]], Trial(1), rng())
+
+
+def test_overlap_with_the_pattern_is_that_of_the_capacity_laboratory() -> None:
+    """By hand, of 40 units: bipolar 1 - 2 wrong / n; binary right / k - false / (n - k); the cosine of real ones."""
+    session = build(models.hopfield(40), backend="reference")
+    x = drawn(MEMORIES["hopfield"], 2)[0]
+    session.store(x)
+    other = x.copy()
+    other[1, :5] ^= True
+    found = session.recall(x)
+    assert found.overlap_with(other).tolist() == [1.0, 1 - 2 * 5 / 40]
+    assert session.recall(x[0]).overlap_with(x[0]).tolist() == [1.0]
+    with pytest.raises(ValueError, match="1 patterns; expected 2, one for each answer"):
+        found.overlap_with(x[0])
+    session = build(models.willshaw(40, k=4), backend="reference")
+    session.store([[0, 1, 2, 3]])
+    assert session.recall([[0, 1, 2, 3]]).overlap_with([[0, 1, 2, 9]]).tolist() == [pytest.approx(3 / 4 - 1 / 36)]
+    session = build(models.hetero(2, 2), backend="reference")
+    session.store([[1.0, 0.0]], [[3.0, 4.0]])
+    assert session.recall([[1.0, 0.0]]).overlap_with([[4.0, 3.0]]).tolist() == [pytest.approx(0.96)]
+
+
+@pytest.mark.parametrize("name", MEMORIES)
+def test_the_usual_cue_has_one_unit_wrong(name: str) -> None:
+    program = lower_matrix_memory(MEMORIES[name])
+    pre, _ = drawn(MEMORIES[name])
+    trial = one_unit_wrong(program, 7, MEMORIES[name].parameters)
+    assert trial.n_patterns == 7
+    cue = noisy(program, pre, trial, rng())
+    if program.pre.cell.alphabet == "real":
+        assert cue is pre
+    else:
+        # A winner that moved is wrong where it was and where it is.
+        assert ((bits(cue, 40) != bits(pre, 40)).sum(axis=1) == (2 if name in ("columns", "bcpnn") else 1)).all()
+
+
+def test_what_stands_for_none() -> None:
+    assert derived(MEMORIES["willshaw"]) == {"k": 6}
+    assert derived(MEMORIES["covariance"]) == {"activity": 0.1, "max_steps": 100}
+    assert derived(models.hetero(40)) == {"n_content": 40}
+    assert derived(models.dense(64, "softmax")) == {"beta": 1.0}
+    assert heading(MEMORIES["pairs"]).startswith("willshaw: n=40, k=3, n_content=30, k_content=5, ")

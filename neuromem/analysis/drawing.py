@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from neuromem.analysis.layers import Place, ends, is_source, lay_out
 from neuromem.analysis.palette import role_colours, tint
 from neuromem.analysis.picture import FONT, new_figure, save_figure, text_size
+from neuromem.analysis.rules import brief, rule_lines
+from neuromem.spec.hebbian import OneUnitPerPattern
 from neuromem.spec.network import Network, Projection
 from neuromem.spec.population import Population
 from neuromem.spec.units import Unit
@@ -23,7 +25,7 @@ Point = tuple[float, float]
 
 SHAPES = {"input": "arrow", "cue": "round", "content": "box", "gate": "hexagon", "interneuron": "ellipse", "readout": "double"}
 COLUMN_GAP, MIN_WIDTH, NODE, PORT, SLANT = 0.85, 0.95, 0.52, 0.17, 0.1
-LOOP, LOOP_STEP, MARGIN, HEAD = 0.3, 0.16, 0.3, 0.11
+LOOP, LOOP_STEP, MARGIN, HEAD, LINE = 0.3, 0.16, 0.3, 0.11, 0.18
 EXCITATORY, INHIBITORY = "#3A3A3A", "#A3003A"
 
 
@@ -48,7 +50,11 @@ def network_figure(network: Network, title: str = "") -> Figure:
             degree[pre, "out"] += 1
             degree[post, "in"] += 1
     width = max([MIN_WIDTH, *(text_size(figure, p.name, 9.0, bold=True)[0] + 0.34 for p in network.populations)])
-    height = {p.name: max(NODE, PORT * (max(degree[p.name, "in"], degree[p.name, "out"]) + 1)) for p in network.populations}
+    width = max([width, *(text_size(figure, brief(p.cell), 8.0)[0] + 0.34 for p in network.populations if isinstance(p.cell, Unit))])
+    height = {
+        p.name: max(NODE + (LINE if isinstance(p.cell, Unit) else 0.0), PORT * (max(degree[p.name, "in"], degree[p.name, "out"]) + 1))
+        for p in network.populations
+    }
     above = {name: LOOP + LOOP_STEP * len(loops[name]) if loops[name] else 0.0 for name in height}
     places, routes = lay_out(network, {name: (h / 2 + above[name], h / 2) for name, h in height.items()})
 
@@ -56,14 +62,16 @@ def network_figure(network: Network, title: str = "") -> Figure:
     every = [*places.values(), *(place for route in routes.values() for place in route)]
     legend = legend_entries(network)
     heading = title or "Network"
+    rules = rule_lines(network)
     wide = max(
         2 * MARGIN + n_layers * width + (n_layers - 1) * COLUMN_GAP,
         text_size(figure, heading, 12.0, bold=True)[0] + 2 * MARGIN,
+        *(text_size(figure, line, 8.5)[0] + 2 * MARGIN for line in rules),
         5.5,
     )
     rows = legend_rows(figure, legend, wide - 2 * MARGIN)
     depth = max(place.y + place.below for place in every)
-    top, bottom = 0.75, 0.35 + 0.26 * len(rows)
+    top, bottom = 0.75 + LINE * len(rules), 0.35 + 0.26 * len(rows)
     figure.set_size_inches(wide, top + depth + bottom)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
@@ -75,6 +83,9 @@ def network_figure(network: Network, title: str = "") -> Figure:
     axes.text(MARGIN - left, -top + 0.15, heading, size=12, weight="bold", va="top", family=FONT, parse_math=False, gid="title")
     contents = f"{count(sum(p.size for p in network.populations), 'unit')} in {count(len(network.populations), 'population')}, {count(len(network.projections), 'projection')}"
     axes.text(MARGIN - left, -top + 0.4, contents, size=9, va="top", family=FONT, color="#444444", gid="subtitle")
+    for number, line in enumerate(rules):
+        y = -top + 0.6 + LINE * number
+        axes.text(MARGIN - left, y, line, size=8.5, va="top", family=FONT, color="#444444", parse_math=False, gid=f"rule:{number}")
     shapes = {p.name: shape_of(p) for p in network.populations}
     ports = assign_ports(places, routes, height)
     for projection in network.projections:
@@ -184,6 +195,10 @@ def draw_loop(axes: Axes, projection: Projection, x: float, y: float, level: int
     path = Path(vertices, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
     axes.add_patch(PathPatch(path, facecolor="none", zorder=2, gid=f"edge:{projection.name}", **line_style(projection)))
     draw_head(axes, projection.receptor == "inhibitory", (x + half, y), (0.0, 1.0))
+    rule = projection.plasticity
+    hidden = f"hidden units: {brief(rule.hidden, defaults=True)}" if isinstance(rule, OneUnitPerPattern) else ""
+    note = hidden or (f"lag {rule.lag}" if getattr(rule, "lag", 0) else "")  # type: ignore[union-attr]
+    axes.text(x + half * 1.8, y - high / 2, note, size=8, va="center", family=FONT, color="#333333", gid=f"note:{projection.name}")
 
 
 def draw_head(axes: Axes, inhibitory: bool, tip: Point, direction: Point) -> None:
@@ -232,8 +247,14 @@ def outline(axes: Axes, shape: str, x: float, y: float, width: float, height: fl
 
 
 def draw_node(axes: Axes, population: Population, x: float, y: float, width: float, height: float, colour: str) -> None:
-    """Draw one population with its name and its size."""
+    """Draw one population with its name and its size, and the kind of its units."""
     outline(axes, shape_of(population), x, y, width, height, colour, f"node:{population.name}")
+    if isinstance(population.cell, Unit):
+        y -= LINE / 2
+        axes.text(
+            x, y + 0.1 + LINE, brief(population.cell), size=8, ha="center", va="center", zorder=5,
+            family=FONT, color="#333333", parse_math=False, gid=f"cell:{population.name}",
+        )  # fmt: skip
     axes.text(x, y - 0.08, population.name, size=9, weight="bold", ha="center", va="center", zorder=5, family=FONT, parse_math=False)
     noun = "unit" if isinstance(population.cell, Unit) else "source" if is_source(population) else "cell"
     axes.text(

@@ -93,7 +93,9 @@ def recall_figure(result: TrialResult) -> Figure:
 def subtitle(result: TrialResult, shown: int) -> str:
     """Return what was done and what it came to."""
     of = "" if shown == result.exact.size else f"; the first {shown} are drawn"
-    return f"{result.session.n_stored} stored: {result.summary().split('; digest')[0]}{of}"
+    program = result.session.program
+    stored = f"{result.exact.size + 1} stored in order, recalled step by step" if program.lag else f"{result.session.n_stored} stored"
+    return f"{stored}: {result.summary().split('; digest')[0]}{of}"
 
 
 def verdict(result: TrialResult, i: int) -> str:

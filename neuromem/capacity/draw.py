@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuromem.analysis.palette import role_colours, tint
-from neuromem.analysis.picture import FONT, new_figure, save_figure
+from neuromem.analysis.picture import FONT, new_figure, save_figure, text_size
 from neuromem.capacity.criteria import QUANTITIES
-from neuromem.capacity.intervals import mean_interval
-from neuromem.capacity.report import number
+from neuromem.capacity.intervals import seeds_interval
+from neuromem.capacity.report import fraction, interval_text, number
 from neuromem.capacity.study import Point, Study
+from neuromem.runs.parameters import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,8 +48,8 @@ def study_figure(study: Study) -> Figure:
     """Return the figure of one study: the criterion's quantity against the load (axes ``load``), and the ``basin``, if measured."""
     figure = new_figure(10.5 if study.basins else 6.4, 4.6)
     panels = figure.subplots(1, 2 if study.basins else 1, squeeze=False)[0]
-    figure.subplots_adjust(left=0.075 if study.basins else 0.12, right=0.98, bottom=0.13, top=0.79, wspace=0.2)
-    _heading(figure, title(study), subtitle(study))
+    taken = _heading(figure, heading(study.task.memory), subtitle(study))
+    figure.subplots_adjust(left=0.075 if study.basins else 0.12, right=0.98, bottom=0.13, top=1 - (taken + 0.15) / 4.6, wspace=0.2)
     load = panels[0]
     load.set_gid("load")
     _draw_load(load, study)
@@ -57,8 +58,8 @@ def study_figure(study: Study) -> Figure:
         panels[1].set_gid("basin")
         for basin, colour, mark in zip(study.basins, COLOURS, MARKS, strict=False):
             _points(panels[1], basin.points, colour, mark, f"{basin.n_patterns} patterns stored", joined=True)
-        _style(panels[1], ERRORS[study.basins[0].error], QUANTITIES["exact"])
-        panels[1].set_ylim(-0.03, 1.03)
+        _style(panels[1], ERRORS[study.basins[0].error], QUANTITIES[study.criterion.quantity])
+        _zero_to_one(panels[1], study)
         _legend(panels[1])
     return figure
 
@@ -67,12 +68,10 @@ def comparison_figure(studies: Sequence[Study]) -> Figure:
     """Return the figure of several studies: axes ``load`` (all curves, loads in proportion), ``basin`` and ``bits``."""
     figure = new_figure(14.5, 5.4)
     load, basin, bits = figure.subplots(1, 3, width_ratios=(1.25, 1.0, 0.8))
-    figure.subplots_adjust(left=0.055, right=0.985, bottom=0.12, top=0.72, wspace=0.3)
-    _heading(
-        figure,
-        "Capacity: " + ", ".join(labels(studies)),
-        f"{studies[0].criterion.name}: {studies[0].criterion}; bars and bands: 95 % over seeds",
-    )
+    bars = "" if studies[0].few_seeds else "; bars: 95 % over seeds"
+    taken = _heading(figure, "Capacity: " + ", ".join(labels(studies)), f"{studies[0].criterion.name}: {studies[0].criterion}{bars}")
+    legends = 0.19 * ((len(studies) + 1) // 2 + (len(studies) + 1) % 2) + 0.2  # in two columns, above their panels
+    figure.subplots_adjust(left=0.055, right=0.985, bottom=0.12, top=1 - (taken + legends) / 5.4, wspace=0.3)
     for axes, gid in ((load, "load"), (basin, "basin"), (bits, "bits")):
         axes.set_gid(gid)
     for study, label, colour, mark in zip(studies, labels(studies), itertools.cycle(COLOURS), itertools.cycle(MARKS), strict=False):
@@ -84,11 +83,11 @@ def comparison_figure(studies: Sequence[Study]) -> Figure:
             _points(basin, half.points, colour, mark, f"{label}, {half.n_patterns} patterns, {half.error}", joined=True)
     load.plot([], [], "--", color="#555555", label="theory")
     _style(load, "patterns stored (log)", QUANTITIES[studies[0].criterion.quantity])
-    load.set_xscale("log")
+    _log_axis(load)
     _level(load, studies[0])
     _legend(load, above=True)
-    _style(basin, "error of the cue, as a fraction", QUANTITIES["exact"] + ",\nhalf the capacity stored")
-    basin.set_ylim(-0.03, 1.03)
+    _style(basin, "error of the cue, as a fraction", QUANTITIES[studies[0].criterion.quantity] + ",\nhalf the capacity stored")
+    _zero_to_one(basin, studies[0])
     _legend(basin, above=True)
     _draw_bits(bits, studies)
     return figure
@@ -103,31 +102,67 @@ def labels(studies: Sequence[Study]) -> list[str]:
     ]
 
 
-def title(study: Study) -> str:
-    """Return the model with its parameters."""
-    given = ", ".join(f"{key}={value}" for key, value in study.task.memory.parameters.items() if value is not None)
-    return f"{study.task.memory.name}: {given}"
-
-
 def subtitle(study: Study) -> str:
     """Return the capacity in words."""
     capacity = study.capacity
     if capacity is None:
         return "interrupted before the first seed was finished"
-    spread = "" if math.isinf(capacity.low) else f" (95 %: {number(capacity.low)} to {number(capacity.high)})"
+    spread = "" if math.isinf(capacity.low) else f" (95 %: {interval_text(study)})"
     least = "at least " if study.search.at_limit else ""
-    bits = "" if study.stored_bits is None else f"; {study.stored_bits:.3f} bits per synapse stored"
-    gained = "" if study.gained_bits is None else f", {study.gained_bits:.3f} gained"
+    bits = "" if study.stored_bits is None else f"; {fraction(study.stored_bits)} bits per synapse stored"
+    gained = "" if study.gained_bits is None else f", {fraction(study.gained_bits)} gained"
     return (
         f"{study.criterion.name}: {least}{number(capacity.value)} patterns{spread}{bits}{gained}\n"
-        f"errors of a cue: {study.task}; {len(study.search.seeds)} seeds of {study.n_sets} sets of patterns"
+        f"errors of a cue: {study.task}; {_count(len(study.search.seeds), 'seed')} of {_count(study.n_sets, 'set')} of patterns"
     )
 
 
-def _heading(figure: Figure, first: str, second: str) -> None:
+def _heading(figure: Figure, first: str, second: str) -> float:
+    """Write title and subtitle, wrapped at the figure's width; return how many inches they take from the top."""
     width, height = figure.get_size_inches()
-    figure.text(0.2 / width, 1 - 0.16 / height, first, size=11, weight="bold", va="top", family=FONT, parse_math=False, gid="title")
-    figure.text(0.2 / width, 1 - 0.42 / height, second, size=9, va="top", family=FONT, color="#333333", parse_math=False, gid="subtitle")
+    above, below = wrapped(figure, first, 11, width - 0.4, bold=True), wrapped(figure, second, 9, width - 0.4)
+    y = 0.2 + text_size(figure, above, 11)[1]
+    figure.text(0.2 / width, 1 - 0.16 / height, above, size=11, weight="bold", va="top", family=FONT, parse_math=False, gid="title")
+    figure.text(0.2 / width, 1 - y / height, below, size=9, va="top", family=FONT, color="#333333", parse_math=False, gid="subtitle")
+    return y + text_size(figure, below, 9)[1]
+
+
+def wrapped(figure: Figure, text: str, size: float, width: float, bold: bool = False) -> str:
+    """Return the text with line breaks between words, so that no line is wider than ``width`` inches."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        lines.append("")
+        for word in line.split(" "):
+            longer = f"{lines[-1]} {word}".lstrip()
+            if lines[-1] and text_size(figure, longer, size, bold)[0] > width:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+    return "\n".join(lines)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _log_axis(axes: Axes) -> None:
+    """Make the loads logarithmic, with some six whole numbers as ticks."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [s * 10.0**d for d in range(9) for s in steps if low <= s * 10.0**d <= high]
+        if len(ticks) <= 7:
+            break
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _zero_to_one(axes: Axes, study: Study) -> None:
+    """Show all of a fraction; wrong units are few."""
+    axes.set_ylim(*((-0.01, None) if study.criterion.quantity == "bit_error" else (-0.03, 1.03)))
 
 
 def _draw_load(axes: Axes, study: Study) -> None:
@@ -136,7 +171,7 @@ def _draw_load(axes: Axes, study: Study) -> None:
         study.curve or _of_search(study),
         COLOURS[0],
         MARKS[0],
-        "measured" + (", 95 % over seeds" if len(study.search.seeds) > 1 else ""),
+        "measured" + ("" if study.few_seeds else ", 95 % over seeds"),
     )
     _theory(axes, study, "#333333", named=True)
     _level(axes, study)
@@ -172,7 +207,7 @@ def _of_search(study: Study) -> list[Point]:
     """Return the points of the search, seeds together, where no curve was measured."""
     loads = sorted({p.n_patterns for p in study.search.points})
     found = ((m, [p.value for p in study.search.points if p.n_patterns == m]) for m in loads)
-    return [Point(m, m, mean_interval(values), 0.0) for m, values in found]
+    return [Point(m, m, seeds_interval(values), 0.0) for m, values in found]
 
 
 def _level(axes: Axes, study: Study) -> None:

@@ -9,6 +9,9 @@ from statistics import NormalDist
 
 from neuromem.errors import SpecError
 
+FEWEST_SEEDS = 3
+"""Student's factor is 12.7 for two seeds, 4.3 for three: of fewer no interval is told."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -77,6 +80,18 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     half = student_quantile((1 + confidence) / 2, n - 1) * spread / math.sqrt(n)
     return Interval(mean, mean - half, mean + half)
+
+
+def seeds_interval(values: Sequence[float], least: float = 0.0) -> Interval:
+    """Return the mean over seeds and its 95 % Student interval, ``least`` to each side at least; (-inf, inf) for fewer than ``FEWEST_SEEDS``.
+
+    Seeds that all give the same number still know it to the resolution of what measured it, ``least``. Raises ``SpecError`` without values.
+    """
+    found = mean_interval(values)
+    if len(values) < FEWEST_SEEDS:
+        return Interval(found.value, -math.inf, math.inf)
+    half = max(found.half_width, least)
+    return Interval(found.value, found.value - half, found.value + half)
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:

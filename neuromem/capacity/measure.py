@@ -30,6 +30,9 @@ SMALL = 2048
 NEARLY = 0.99
 """Real answers count as exact from this cosine with their pattern on."""
 
+SUMS = ("exact", "overlap", "bit_error")
+"""What is summed over answers, in this order."""
+
 FAR, FEWEST_PARTS, FEWEST_CUES = 4.5, 8, 512
 """A load is left when its value is this many standard errors off the criterion, after so many parts and cues at least."""
 
@@ -134,7 +137,7 @@ class Laboratory:
     def _far(self, sums: list[np.ndarray]) -> bool:
         if len(sums) < FEWEST_PARTS:
             return False
-        column = ("exact", "overlap", "bit_error").index(self.criterion.quantity)
+        column = SUMS.index(self.criterion.quantity)
         parts, cues = np.array(sums)[:, column], np.array(sums)[:, -1]
         if cues.sum() < FEWEST_CUES:
             return False

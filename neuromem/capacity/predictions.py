@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 from neuromem.capacity.criteria import Criterion
 from neuromem.capacity.task import Task
 from neuromem.spec.hebbian import BayesianHebbian, ClippedHebbian, Covariance, Hebbian, PseudoInverse, Storkey
-from neuromem.spec.units import Exponential, Polynomial, Sign
+from neuromem.spec.outer_product import DotProduct, Keep, OuterProductRule, PlainStep
+from neuromem.spec.units import Exponential, Linear, Polynomial, Sign
 from neuromem.theory import dense, hopfield, hypercolumns, willshaw
+from neuromem.theory.bracket import largest
 
 NONE_KNOWN = "no closed form known"
+
+LEADING_ORDER = "critical load to leading order, several times too high at such activities"
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ class Theory:
 def predict(task: Task, criterion: Criterion) -> Theory:
     """Return what theory says of a task, empty where no closed form is known."""
     rule, cell = task.program.rule, task.program.post.cell
-    if task.program.lag or (not task.program.recurrent and not isinstance(rule, ClippedHebbian)):
-        return Theory()
+    if not task.program.auto_associative:
+        return _pairs(task, criterion)
     if task.program.hidden is not None:
         return _dense(task, criterion)
     if isinstance(cell, Sign):
@@ -70,8 +74,59 @@ def predict(task: Task, criterion: Criterion) -> Theory:
         if not 0 < a < 0.5:
             return Theory()
         load = n * hopfield.covariance_load(a)
-        return Theory((Figure("critical load, leading order for few active units", load, "doi:10.1209/0295-5075/6/2/002"),))
+        return Theory((Figure(LEADING_ORDER, load, "doi:10.1209/0295-5075/6/2/002"),))
     return Theory()
+
+
+def _pairs(task: Task, criterion: Criterion) -> Theory:
+    """Return the theory of pairs, and of the steps of a sequence: one step of recall."""
+    rule, cell = task.program.rule, task.program.post.cell
+    if task.program.wiring != "all" or task.grouped:
+        return Theory()
+    if isinstance(rule, ClippedHebbian):
+        return _willshaw(task, criterion)
+    if isinstance(rule, Hebbian) and isinstance(cell, Sign):
+        return _signs(task, criterion)
+    plain = (
+        isinstance(rule, OuterProductRule) and (rule.loss, rule.retention) == (DotProduct(), Keep()) and isinstance(rule.step, PlainStep)
+    )
+    if plain and isinstance(cell, Linear) and math.isinf(rule.w_min) and math.isinf(rule.w_max):  # type: ignore[attr-defined]
+        return _linear(task, criterion)
+    return Theory()
+
+
+def _signs(task: Task, criterion: Criterion) -> Theory:
+    """Bipolar pairs, Hebb's rule: a field of n - 2f and M - 1 others' n random signs, P = 1/2 erfc((n - 2f) / sqrt(2 n (M - 1)))."""
+    n, n_post = task.program.pre.size, task.program.post.size
+    signal = n - 2 * task.flipped
+    if signal <= 0:
+        return Theory()
+
+    def wrong(m: float) -> float:
+        return hopfield.tail(signal / math.sqrt(n * (m - 1))) if m > 1 else 0.0
+
+    quantities: dict[str, Callable[[float], float]] = {
+        "exact": lambda m: math.exp(n_post * math.log1p(-wrong(m))),
+        "overlap": lambda m: 1 - 2 * wrong(m),
+        "bit_error": wrong,
+    }
+    return _from_curve("one step, normal field", "doi:10.1109/TC.1972.5008975", quantities[criterion.quantity], criterion)
+
+
+def _linear(task: Task, criterion: Criterion) -> Theory:
+    """Real pairs of length 1, plain Hebb: y = v and an error of squared length (M - 1)(1 + noise^2) / n, at right angles to v."""
+    if criterion.quantity != "overlap":
+        return Theory()
+    n, noise = task.program.pre.size, task.errors.noise
+    at = lambda m: 1 / math.sqrt(1 + max(0.0, m - 1) * (1 + noise**2) / n)  # noqa: E731
+    return _from_curve("1 / sqrt(1 + (M - 1) / n)", "doi:10.1109/TC.1972.5008975", at, criterion)
+
+
+def _from_curve(name: str, source: str, at: Callable[[float], float], criterion: Criterion) -> Theory:
+    """Return the theory of a curve that gets worse with every pattern: where it stops to meet the criterion is the capacity."""
+    capacity, endless = largest(lambda m: criterion.holds(at(m)), limit=2**40)
+    figures = () if endless else (Figure(name, capacity, source),)
+    return Theory(figures, (Curve(name, source, at),))
 
 
 def _hopfield(task: Task, criterion: Criterion) -> Theory:
@@ -143,7 +198,7 @@ def _hypercolumns(task: Task, criterion: Criterion) -> Theory:
 def _willshaw(task: Task, criterion: Criterion) -> Theory:
     n, k, cue = task.program.pre.size, task.k_pre, task.k_pre - task.deleted
     n_post, k_post = task.program.post.size, task.k_post
-    recurrent = task.program.recurrent
+    recurrent = task.program.auto_associative
     post = None if recurrent else (n_post, k_post)
     source = "doi:10.1137/070700012"
     limits: tuple[Figure, ...] = (Figure("hetero-association, ln 2", willshaw.HETERO_LIMIT, "doi:10.1038/222960a0"),)

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from neuromem.capacity.criteria import QUANTITIES
 from neuromem.capacity.intervals import Interval
 from neuromem.capacity.predictions import NONE_KNOWN
 from neuromem.capacity.study import Basin, Point, Study
+from neuromem.runs.parameters import derived, heading
 
 DEFINITION = (
     "bits_per_synapse = patterns x fraction recalled exactly x bits of a pattern / n_synapses, at the capacity; a pattern's bits are the log2 "
@@ -30,11 +32,11 @@ def row(study: Study) -> tuple[str, ...]:
     return (
         study.task.memory.name,
         "-" if capacity is None else ("at least " if study.search.at_limit else "") + number(capacity.value),
-        "-" if capacity is None or math.isinf(capacity.low) else f"{number(capacity.low)} to {number(capacity.high)}",
+        interval_text(study) or "-",
         "-" if study.n_synapses is None else f"{study.n_synapses:.0f}",
-        number(study.stored_bits),
-        number(study.gained_bits),
-        f"{np.mean(exact):.3f}" if exact else "-",
+        fraction(study.stored_bits),
+        fraction(study.gained_bits),
+        fraction(float(np.mean(exact))) if exact else "-",
         "-" if study.unsettled is None else f"{study.unsettled:.1%}",
         f"{study.n_sets} x {len(study.search.seeds)}",
         (f"curve: {study.theory.curves[0].name}" if study.theory.curves else NONE_KNOWN)
@@ -44,19 +46,31 @@ def row(study: Study) -> tuple[str, ...]:
 
 
 def number(value: float | None) -> str:
-    """Return a number for people: four digits, or whole patterns."""
+    """Return a number of patterns for people: one decimal."""
     if value is None:
         return "-"
-    return f"{value:.1f}" if 100 <= abs(value) < 1e7 else f"{value:.4g}"
+    return f"{value:.1f}" if abs(value) < 1e7 else f"{value:.3g}"
+
+
+def fraction(value: float | None) -> str:
+    """Return a fraction, or bits per synapse, for people: three decimals."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def interval_text(study: Study) -> str:
+    """Return the interval of the capacity, why there is none, or nothing."""
+    capacity = study.capacity
+    if capacity is None or study.search.at_limit:
+        return ""
+    return "too few seeds" if study.few_seeds else f"{number(capacity.low)} to {number(capacity.high)}"
 
 
 def notes(study: Study) -> list[str]:
     """Return, line by line, what was asked and what theory says."""
-    parameters = ", ".join(f"{key}={value}" for key, value in study.task.memory.parameters.items() if value is not None)
     lines = [
-        f"{study.task.memory.name}: {parameters}",
+        heading(study.task.memory),
         f"  criterion {study.criterion.name}: {study.criterion}",
-        f"  errors of a cue: {study.task}",
+        f"  errors of a cue: {study.task}" + ("; each step of the sequence is recalled from such a cue" if study.task.program.lag else ""),
     ]
     lines.append(f"  theory: {study.theory}")
     lines += [f"  limit, bits per synapse: {f.value:.4g}, {f.name} ({f.source})" for f in study.theory.limits]
@@ -67,14 +81,13 @@ def notes(study: Study) -> list[str]:
 
 
 def _radius(basin: Basin) -> str:
+    what = "half are recalled exactly" if basin.quantity == "exact" else f"{QUANTITIES[basin.quantity]} is {basin.level:g}"
     if basin.radius is not None:
-        return f"half are recalled exactly at {basin.error} of {basin.radius:.3g}"
-    least = basin.points[0].value.value < 0.5
-    return (
-        "fewer than half are recalled exactly, even from the patterns themselves"
-        if least
-        else "more than half are recalled exactly everywhere"
-    )
+        return f"{what} at {basin.error} of {basin.radius:.3g}"
+    if basin.quantity == "exact":
+        fewer = "fewer than half are recalled exactly, even from the patterns themselves"
+        return fewer if basin.empty else "more than half are recalled exactly everywhere"
+    return f"{what}, or worse, even from the patterns themselves" if basin.empty else f"{what} nowhere: it is better"
 
 
 def as_object(study: Study) -> dict[str, Any]:
@@ -91,7 +104,7 @@ def as_object(study: Study) -> dict[str, Any]:
         "bits_per_synapse_gained": study.gained_bits,
         "definition": DEFINITION,
         "model": task.memory.name,
-        "parameters": dict(task.memory.parameters),
+        "parameters": {**task.memory.parameters, **derived(task.memory)},
         "criterion": {"name": criterion.name, "text": str(criterion), "quantity": criterion.quantity, "level": criterion.level},
         "noise": {
             "text": str(task),
@@ -135,8 +148,10 @@ def _basin(basin: Basin) -> dict[str, Any]:
     return {
         "n_patterns": basin.n_patterns,
         "error": basin.error,
-        "half_recalled_at": basin.radius,
-        "points": [{basin.error: p.x, "exact": p.value.value, "ci95": bounds(p.value)} for p in basin.points],
+        "quantity": basin.quantity,
+        "level": basin.level,
+        "radius": basin.radius,
+        "points": [{basin.error: p.x, basin.quantity: p.value.value, "ci95": bounds(p.value)} for p in basin.points],
     }
 
 

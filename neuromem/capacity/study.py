@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from neuromem.backends import load_backend
-from neuromem.capacity.criteria import Criterion
-from neuromem.capacity.intervals import Interval, mean_interval
-from neuromem.capacity.measure import MOST_SETS, Laboratory, Measured
+from neuromem.capacity.criteria import Criterion, Quantity
+from neuromem.capacity.intervals import FEWEST_SEEDS, Interval, seeds_interval
+from neuromem.capacity.measure import MOST_SETS, SUMS, Laboratory, Measured
 from neuromem.capacity.predictions import Theory, predict
 from neuromem.capacity.search import CapacitySearch, SearchInterrupted, find_capacity
 from neuromem.capacity.task import Task, make_task
@@ -51,20 +51,34 @@ class Point:
 
 @dataclass(frozen=True)
 class Basin:
-    """The fraction recalled exactly against the errors of the cue: ``error`` names them, ``points`` have them as fractions ``x``."""
+    """The criterion's ``quantity`` against the errors of the cue: ``error`` names them, ``points`` have them as fractions ``x``.
+
+    ``level``: where the basin ends: one half of the patterns recalled exactly, or the criterion's own overlap or fraction of wrong units.
+    """
 
     error: str
     n_patterns: int
     points: tuple[Point, ...]
+    quantity: Quantity = "exact"
+    level: float = 0.5
 
     @property
     def radius(self) -> float | None:
-        """The error at which half of the patterns are recalled, interpolated; None when it is never crossed."""
-        x, y = [p.x for p in self.points], [p.value.value for p in self.points]
+        """The error at which the quantity passes the level, interpolated; None when it never does."""
+        x, y = [p.x for p in self.points], [self._above(p) for p in self.points]
         for i in range(len(x) - 1):
-            if y[i] >= 0.5 > y[i + 1]:
-                return x[i] + (y[i] - 0.5) / (y[i] - y[i + 1]) * (x[i + 1] - x[i])
+            if y[i] >= 0 > y[i + 1]:
+                return x[i] + y[i] / (y[i] - y[i + 1]) * (x[i + 1] - x[i])
         return None
+
+    @property
+    def empty(self) -> bool:
+        """Whether even cues without errors are beyond the level."""
+        return self._above(self.points[0]) < 0
+
+    def _above(self, point: Point) -> float:
+        """Return how far a point is on the good side of the level."""
+        return (self.level - point.value.value) * (1 if self.quantity == "bit_error" else -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +98,21 @@ class Study:
 
     @property
     def capacity(self) -> Interval | None:
-        """Mean and 95 % Student interval over seeds; None when no seed was finished."""
-        return self.search.interval() if self.search.seeds else None
+        """Mean and 95 % Student interval over seeds, no narrower than the search resolves; None when no seed was finished.
+
+        The interval is (-inf, inf) of fewer than three seeds, and of a search that its limit stopped.
+        """
+        found = [float(seed.capacity) for seed in self.search.seeds]
+        if not found:
+            return None
+        if self.search.at_limit:
+            return Interval(float(np.mean(found)), -math.inf, math.inf)
+        return seeds_interval(found, max(0.5, RESOLUTION * float(np.mean(found))))
+
+    @property
+    def few_seeds(self) -> bool:
+        """Whether there are too few seeds for an interval."""
+        return len(self.search.seeds) < FEWEST_SEEDS
 
     @property
     def at_capacity(self) -> list[Measured]:
@@ -189,8 +216,9 @@ def study(
 
 
 def measure_basin(laboratory: Laboratory, seeds: Sequence[int], n_patterns: int, done: Callable[[], None] = lambda: None) -> Basin:
-    """Measure the fraction recalled exactly against the cue's errors: flips, deletions, moves or noise, whichever the cues have."""
-    task, laboratory = laboratory.task, laboratory.coarser(n_patterns, CURVE_CUES // 2)
+    """Measure the criterion's quantity against the cue's errors: flips, deletions, moves or noise, whichever the cues have."""
+    task, criterion, laboratory = laboratory.task, laboratory.criterion, laboratory.coarser(n_patterns, CURVE_CUES // 2)
+    column = SUMS.index(criterion.quantity)
     error, levels = _levels(task)
     values: dict[float, list[float]] = {level: [] for level in levels}
     unsettled: dict[float, list[float]] = {level: [] for level in levels}
@@ -203,11 +231,11 @@ def measure_basin(laboratory: Laboratory, seeds: Sequence[int], n_patterns: int,
                     cues = stream.cues(pre[chosen], part, Trial(1, **{error: level}))  # type: ignore[arg-type]
                     sums[level] += laboratory.compare(session, cues, post[chosen])
         for level in levels:
-            values[level].append(float(sums[level][0] / sums[level][-1]))
+            values[level].append(float(sums[level][column] / sums[level][-1]))
             unsettled[level].append(float(sums[level][3] / sums[level][-1]))
         done()
-    points = (Point(level, n_patterns, mean_interval(values[level]), float(np.mean(unsettled[level]))) for level in levels)
-    return Basin(error, n_patterns, tuple(points))
+    points = (Point(level, n_patterns, seeds_interval(values[level]), float(np.mean(unsettled[level]))) for level in levels)
+    return Basin(error, n_patterns, tuple(points), criterion.quantity, 0.5 if criterion.quantity == "exact" else criterion.level)
 
 
 def _levels(task: Task) -> tuple[str, list[float]]:
@@ -249,7 +277,7 @@ def _averaged(laboratory: Laboratory, seeds: Sequence[int], load: int, done: Cal
         measured.append(coarse.measure(seed, load))
         done()
     values = [float(getattr(m, laboratory.criterion.quantity)) for m in measured]
-    return Point(load, load, mean_interval(values), float(np.mean([m.unsettled for m in measured])))
+    return Point(load, load, seeds_interval(values), float(np.mean([m.unsettled for m in measured])))
 
 
 @dataclass

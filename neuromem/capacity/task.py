@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,8 +12,7 @@ from neuromem.ir.lower_matrix import lower_matrix_memory
 from neuromem.ir.matrix_checks import has_spikes
 from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.ir.randomness import generator
-from neuromem.runs.trial import possible_errors, suitable_patterns
-from neuromem.runs.trial_patterns import check_errors
+from neuromem.runs.trial_patterns import check_errors, one_unit_wrong, suitable_patterns
 from neuromem.spec.hebbian import BayesianHebbian
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.outer_product import OuterProductRule
@@ -116,15 +116,13 @@ class Task:
 
 
 def make_task(memory: MemoryModel, errors: Trial | None = None) -> Task:
-    """Return the task of a memory: cues with ``errors``, or by default with one wrong unit.
-
-    One unit wrong is one inverted of a bipolar cue, one winner of a hypercolumn moved, or one of several active units
-    deleted; real cues have no error. Raises ``SpecError`` for errors that the cues cannot have, ``UnsupportedError`` for a memory
+    """Return the task of a memory: cues with ``errors``, or by default with one wrong unit
+    (``one_unit_wrong``). Raises ``SpecError`` for errors that the cues cannot have, ``UnsupportedError`` for a memory
     with spikes.
     """
     if has_spikes(memory.network):
         raise UnsupportedError(
-            f"{memory.name}: capacity; it has spikes, and the laboratory measures memories without: expected such a one."
+            f"{memory.name}: capacity; it has spikes, and the laboratory measures memories without spikes: expected one of those."
         )
     program = lower_matrix_memory(memory)
     pre, post = suitable_patterns(program, 1, generator(0, memory.name, "one pattern"), memory.parameters)
@@ -133,15 +131,15 @@ def make_task(memory: MemoryModel, errors: Trial | None = None) -> Task:
         for patterns, units in ((pre, program.pre), (post, program.post))
     )
     if errors is None:
-        possible, n = possible_errors(program), program.pre.size
-        if "flips" in possible:
-            errors = Trial(1, flips=1 / n)
-        elif "moves" in possible:
-            errors = Trial(1, moves=1 / k_pre)
-        else:
-            errors = Trial(1, deletions=1 / k_pre if "deletions" in possible and k_pre > 1 else 0.0)
+        errors = one_unit_wrong(program, 1, memory.parameters)
     check_errors(program, errors)
     return Task(memory, program, errors, k_pre, k_post)
+
+
+def usual_criterion(memories: Sequence[MemoryModel]) -> str:
+    """Return ``exact90``, or ``overlap90`` where the answers of any of the memories are real: these are hardly ever exact."""
+    cells = [lower_matrix_memory(memory).post.cell for memory in memories if not has_spikes(memory.network)]
+    return "overlap90" if any(cell.alphabet == "real" for cell in cells) else "exact90"
 
 
 def _active(patterns: np.ndarray, n: int) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neuromem.cli import options
-from neuromem.cli.outputs import check_distinct, check_file, check_picture, whole_file, write_text
+from neuromem.cli.outputs import check_distinct, check_file, check_picture, free_name, whole_file, write_text
 from neuromem.cli.progress import ProgressBar
 from neuromem.cli.request import default_picture, read_settings
 from neuromem.cli.table import aligned
@@ -45,7 +45,12 @@ def capacity(
             show_default=False,
         ),
     ] = None,
-    criterion: Annotated[str, typer.Option("--criterion", help="exactNN, overlapNN, biterrorNN (NN percent), or ags.")] = "exact90",
+    criterion: Annotated[
+        str | None,
+        typer.Option(
+            "--criterion", help="exactNN, overlapNN, biterrorNN (NN percent), or ags.", show_default="exact90; of real values overlap90"
+        ),
+    ] = None,
     noise: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,9 +90,12 @@ def capacity(
     if len(models) > 1 and not compare:
         raise typer.BadParameter(f"{len(models)} models without --compare; expected one.")
     from neuromem.capacity.criteria import read_criterion
+    from neuromem.capacity.task import usual_criterion
 
-    wanted = read_criterion(criterion)
+    if criterion is not None:
+        read_criterion(criterion)  # a wrong name is told before a wrong model
     memories = build_all([find_model(name) for name in models], read_settings(set_ or []))
+    wanted = read_criterion(usual_criterion(memories) if criterion is None else criterion)
     errors = read_errors(memories, noise or [])
     default = None
     if figure is None and not no_figure and not as_json:
@@ -97,6 +105,7 @@ def capacity(
     if csv_ is not None:
         check_file(csv_, force)
     check_distinct({"--figure": figure or default, "--csv": csv_})
+    default = free_name(default, force, "--figure FILE to draw elsewhere, or --no-figure")
     drawn = figure is not None or default is not None
 
     from neuromem.capacity.study import StudyInterrupted, study
@@ -122,7 +131,8 @@ def capacity(
     sys.stdout.flush()
     failed = _write(studies, compare, figure, csv_, force)
     if default is not None and not interrupted:
-        _draw_default(studies, compare, default, force)
+        _draw(studies, compare, default, force)
+        print(f"figure: {default}")
     if failed:
         raise StoreError(" ".join(failed))
     if interrupted:
@@ -202,17 +212,6 @@ def _write(studies: Sequence[Study], compare: bool, figure: Path | None, table: 
         except NeuromemError as error:
             failed.append(str(error))
     return failed
-
-
-def _draw_default(studies: Sequence[Study], compare: bool, path: Path, force: bool) -> None:
-    """Draw under the default name; a name that is taken stops nothing, for the picture was not asked for."""
-    try:
-        check_picture(path, force)
-        _draw(studies, compare, path, force)
-    except NeuromemError as error:
-        print(f"nothing is drawn: {error} (Or: --figure FILE to draw elsewhere, or --no-figure.)", file=sys.stderr)
-        return
-    print(f"figure: {path}")
 
 
 def _draw(studies: Sequence[Study], compare: bool, path: Path, force: bool) -> None:

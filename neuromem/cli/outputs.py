@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from neuromem.errors import FileError, StoreError, listing
+from neuromem.errors import FileError, NeuromemError, StoreError, listing
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -135,3 +136,18 @@ def _mode(path: Path) -> int | None:
 def _kind(mode: int) -> str:
     kinds = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def free_name(path: Path | None, force: bool, other: str) -> Path | None:
+    """Return the default path of a picture, or None, after a line on standard error, where it cannot be drawn: it was not asked for, and stops nothing.
+
+    ``other`` says what to do instead.
+    """
+    if path is None:
+        return None
+    try:
+        check_picture(path, force)
+    except NeuromemError as error:
+        print(f"no picture will be drawn: {error} (Or: {other}.)", file=sys.stderr)
+        return None
+    return path

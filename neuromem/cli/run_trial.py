@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuromem.cli.outputs import check_picture, whole_file
+from neuromem.cli.outputs import check_picture, free_name, whole_file
 from neuromem.cli.progress import ProgressBar
 from neuromem.cli.request import Request, default_picture
 from neuromem.cli.table import aligned
-from neuromem.errors import NeuromemError, NotConvergedWarning, OverloadWarning, SpecError
+from neuromem.errors import NotConvergedWarning, OverloadWarning, SpecError
 
 if TYPE_CHECKING:
     from neuromem.runs.trial import TrialResult
@@ -44,7 +44,7 @@ def run_trial_of(
     if picture is not None:
         check_picture(picture, force)
     elif not no_picture and not as_json:
-        default = default_picture(request.memory.name, trial.name)
+        default = free_name(default_picture(request.memory.name, trial.name), force, "--raster FILE to draw elsewhere, or --no-raster")
     from neuromem.runs.trial import run_trial
 
     began = time.perf_counter()
@@ -61,12 +61,7 @@ def run_trial_of(
     if picture is not None:
         _draw(result, picture, force)
     if default is not None:
-        try:
-            check_picture(default, force)
-            _draw(result, default, force)
-        except NeuromemError as error:
-            print(f"no picture is drawn: {error} (Or: --raster FILE to draw elsewhere, or --no-raster.)", file=sys.stderr)
-            return
+        _draw(result, default, force)
         print(f"picture: {default}")
 
 
@@ -99,13 +94,13 @@ def _draw(result: TrialResult, path: Path, force: bool) -> None:
 
 
 def trial_table(result: TrialResult) -> str:
-    """Return a line for each cue, or for ``MAX_ROWS`` of them, and how many are left out."""
-    n, r = result.exact.size, result.recalled
+    """Return a line for each cue, or for ``MAX_ROWS`` of them, and how many are left out; of a sequence, first how it was recalled."""
+    n, r, overlap = result.exact.size, result.recalled, result.overlap
     shown = np.sort(np.argsort(result.exact, kind="stable")[:MAX_ROWS])  # wrong answers first, in the order of their numbers
     head = (
-        ("pattern", "squared error in cue", "in answer", "nearest", "steps", "overlap", "margin", "converged")
+        ("pattern", "squared error in cue", "in answer", "nearest", "overlap with pattern", "steps", "margin", "converged")
         if result.real
-        else ("pattern", "wrong units in cue", "in answer", "exact", "steps", "overlap", "margin", "converged")
+        else ("pattern", "wrong units in cue", "in answer", "exact", "overlap with pattern", "steps", "margin", "converged")
     )
     first = result.session.program.lag  # a sequence's first pattern is given
     rows = [
@@ -114,14 +109,16 @@ def trial_table(result: TrialResult) -> str:
             _number(result.cue_errors[i], ".3g"),
             _number(result.errors[i], ".3g" if result.real else ".0f"),
             "yes" if result.exact[i] else "NO",
+            _number(overlap[i], ".3f"),
             str(r.steps[i]),
-            _number(r.overlap[i], ".3f"),
             _number(r.margin[i], ".3f"),
             "yes" if r.converged[i] else "NO",
         )
         for i in shown
     ]
     text = aligned([head, *rows], right=(0, 1, 2, 4, 5, 6))
+    if first:
+        text = f"{n + 1} patterns stored in order; the cue of pattern 1 is pattern 0 with the trial's errors, of each other the answer before\n{text}"
     if shown.size < n:
         right = int(result.exact.sum() - result.exact[shown].sum())
         text += (
@@ -136,7 +133,7 @@ def _number(value: float, form: str) -> str:
 
 def as_object(result: TrialResult, seed: int) -> dict[str, Any]:
     """Return the result as what JSON holds; everything in it is the same each time."""
-    r, first = result.recalled, result.session.program.lag
+    r, first, overlap = result.recalled, result.session.program.lag, result.overlap
     return {
         "model": result.memory.name,
         "parameters": dict(result.memory.parameters),
@@ -156,7 +153,8 @@ def as_object(result: TrialResult, seed: int) -> dict[str, Any]:
                 "error": _json_number(result.errors[i]),
                 "exact": bool(result.exact[i]),
                 "steps": int(r.steps[i]),
-                "overlap": _json_number(r.overlap[i]),
+                "overlap": _json_number(overlap[i]),
+                "cue_overlap": _json_number(r.cue_overlap[i]),
                 "margin": _json_number(r.margin[i]),
                 "converged": bool(r.converged[i]),
             }

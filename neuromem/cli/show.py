@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +16,7 @@ from neuromem.cli.outputs import check_picture, whole_file
 from neuromem.cli.request import Request, default_picture, read_request
 from neuromem.cli.table import aligned
 from neuromem.errors import NeuromemError
+from neuromem.runs.parameters import derived
 from neuromem.runs.trial_patterns import ERRORS
 from neuromem.spec.protocol import Protocol
 from neuromem.spec.trial import Trial
@@ -85,15 +89,36 @@ def _room(request: Request) -> str:
 
 
 def heading(request: Request) -> str:
-    """Return name, title, parameters and protocols of the memory as text."""
+    """Return name, title, parameters, what the model's documentation says of them, and protocols of the memory as text."""
     memory = request.memory
     lines = [f"{memory.name}: {memory.title}" if memory.title else memory.name, ""]
     if memory.parameters:
-        rows = [(name, "none" if value is None else str(value)) for name, value in memory.parameters.items()]
+        stands_for = {} if request.spiking else derived(memory)
+        rows = [(name, _value(value, stands_for.get(name))) for name, value in memory.parameters.items()]
         lines += ["parameters", aligned(rows, indent="  ")]
+    lines += documentation(request.entry.function)
     if request.entry.protocols:
         lines += ["protocols", *(f"  {name}{_shown(name, request)}" for name in request.entry.protocols), ""]
     return "\n".join(lines)
+
+
+def _value(value: object, stands_for: object) -> str:
+    if value is not None:
+        return str(value)
+    return "none" if stands_for is None else f"none ({stands_for})"
+
+
+def documentation(function: Callable[..., object]) -> list[str]:
+    """Return the docstrings of the function's module and of the function as lines, without the marks of code; nothing where there are none."""
+    texts = [inspect.getdoc(sys.modules.get(function.__module__)), inspect.getdoc(function)]
+    lines = [line for text in texts if text for line in [*_plain(text).splitlines(), ""]]
+    return ["about", *(f"  {line}".rstrip() for line in lines)] if lines else []
+
+
+def _plain(text: str) -> str:
+    """Return a docstring without the marks of code; what follows them in a table stays where it is."""
+    text = re.sub(r"^::\n\n", "", text, flags=re.MULTILINE).replace("::\n", ":\n")
+    return re.sub(r"``([^`]*)``(?=  )", r"\1    ", text).replace("``", "")
 
 
 def _shown(name: str, request: Request) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from neuromem.cli.values import read_value
 from neuromem.errors import SpecError, listing, nearest
 from neuromem.ir.lower_matrix import lower_matrix_memory
-from neuromem.runs.trial_patterns import ERRORS, check_errors, suited
+from neuromem.runs.trial_patterns import ERRORS, check_errors, one_unit_wrong, suited
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.trial import Trial
 
@@ -22,12 +22,18 @@ class TrialOptions:
     noise: Sequence[str] = ()
 
     def trial(self, memory: MemoryModel, own: Trial | None) -> Trial | None:
-        """Return the trial of a memory without spikes: its own, as its patterns can have it, changed as asked for; None if there is none."""
+        """Return the trial of a memory without spikes: its own, as its patterns can have it, changed as asked for; None if there is none.
+
+        With ``--patterns`` alone, a memory without a trial of its own has cues with one unit wrong.
+        """
         program, errors = lower_matrix_memory(memory), read_noise(self.noise)
         if own is not None:
             own = replace(own, **dict.fromkeys(ERRORS, 0.0) | errors) if errors else suited(program, own)
         if self.patterns is not None:
-            own = replace(own, n_patterns=self.patterns) if own is not None else Trial(self.patterns, **errors)
+            if own is not None:
+                own = replace(own, n_patterns=self.patterns)
+            else:
+                own = Trial(self.patterns, **errors) if errors else one_unit_wrong(program, self.patterns, memory.parameters)
         if own is not None:
             check_errors(program, own)
         return own

@@ -118,4 +118,4 @@ def _of_bits(program: MatrixProgram, pre: Patterns, post: Patterns) -> Expectati
         false = willshaw.expected_false(m, n_pre, k_pre, k_pre, post=onto)
         return f"{false:.2g} wrong units in an answer and {exact(m):.0%} of them to be recalled exactly"
 
-    return Expectation(lambda m: exact(m) < EXACT, errors, "doi:10.1162/neco.2009.08-07-588")
+    return Expectation(lambda m: exact(m) < EXACT, errors, "doi:10.1137/070700012")

@@ -46,6 +46,30 @@ def possible_errors(program: MatrixProgram) -> tuple[str, ...]:
     return ("deletions", "additions", "moves") if groups > 1 and winners == 1 and units.size > groups else ("deletions", "additions")
 
 
+def active_units(units: UnitTable, k: object = None) -> int:
+    """Return how many units of a random pattern are active: as many as win, else ``k``, or log2 of the size; 0 of units that are not binary."""
+    if units.cell.alphabet != "binary":
+        return 0
+    if hasattr(units.cell, "groups"):
+        groups, winners = _groups(units)
+        return groups * winners
+    return k if isinstance(k, int) else max(1, (units.size - 1).bit_length())
+
+
+def one_unit_wrong(program: MatrixProgram, n_patterns: int = 1, parameters: Mapping[str, object] | None = None) -> Trial:
+    """Return the usual errors, as a trial: one unit of a bipolar cue inverted, one winner of a hypercolumn moved, or one of several active units deleted.
+
+    Real cues have no error. ``parameters``: those of the memory, see ``suitable_patterns``.
+    """
+    possible, n = possible_errors(program), program.pre.size
+    k = active_units(program.pre, (parameters or {}).get("k"))
+    if "flips" in possible:
+        return Trial(n_patterns, flips=1 / n)
+    if "moves" in possible:
+        return Trial(n_patterns, moves=1 / k)
+    return Trial(n_patterns, deletions=1 / k if k > 1 else 0.0)
+
+
 def check_errors(program: MatrixProgram, trial: Trial) -> None:
     """Raise ``SpecError`` when the trial asks for errors that the memory's patterns cannot have."""
     possible = possible_errors(program)
@@ -104,7 +128,7 @@ def _drawn(units: UnitTable, b: int, k: object, rng: np.random.Generator) -> np.
         groups, winners = _groups(units)
         each = cues.random_active(b * groups, n // groups, winners, rng).reshape(b, groups, winners)
         return (each + np.arange(groups)[:, None] * (n // groups)).reshape(b, groups * winners)
-    return cues.random_active(b, n, k if isinstance(k, int) else max(1, (n - 1).bit_length()), rng)
+    return cues.random_active(b, n, active_units(units, k), rng)
 
 
 def _distinct(draw: Callable[[int], np.ndarray], n_patterns: int, program: MatrixProgram) -> np.ndarray:

@@ -56,7 +56,11 @@ class Covariance(HebbianRule):
 @named
 @dataclass(frozen=True, eq=False, repr=False)
 class Storkey(HebbianRule):
-    """``w_ij <- w_ij + (x_i x_j - x_i h_ji - h_ij x_j) / n``, ``h_ij = sum_{k != i,j} w_ik x_k`` (doi:10.1007/BFb0020196)."""
+    """``w_ij <- w_ij + (x_i x_j - x_i h_ji - h_ij x_j) / n``, ``h_ij = sum_{k != i,j} w_ik x_k`` (doi:10.1007/BFb0020196).
+
+    Weights are float32, the same bits on all engines, for batches and for single patterns, and ``w_ij = w_ji``. Inputs of recall are sums
+    of them: one that is 0 but for rounding (of few patterns, some random cues have such) may have either sign, in the order of its sum.
+    """
 
     order_matters: ClassVar[bool] = True
     forgets: ClassVar[bool] = False
@@ -83,14 +87,14 @@ class ClippedHebbian(HebbianRule):
 @named
 @dataclass(frozen=True, eq=False, repr=False)
 class BayesianHebbian(HebbianRule):
-    """``w_ij = log(p_ij / (p_i p_j))``, ``bias_j = log p_j`` (doi:10.1142/S0129065789000061; arXiv:2401.00335).
+    """``w_ij = log(p_ij / (p_i p_j))``, ``bias_j = log p_j`` (doi:10.1142/S0129065789000499; arXiv:2401.00335).
 
     ``tau = None``: probabilities from the counts c of M patterns, with ``prior`` patterns' weight on
     independence: ``p_i = (c_i + prior/m) / (M + prior)``, ``p_ij = (c_ij + prior p_i p_j) / (M + prior)``, where m is
     the number of units of a hypercolumn. So two units that never met inhibit each other, also where neither was ever
     active. With ``tau``, traces: ``p <- p + (x - p) / tau`` for each pattern in turn, from ``1/m`` and ``1/m^2`` on; older
-    patterns fade. Traces enter the logarithms at 1e-4 (p_i) and 1e-8 (p_ij) at least; units that are not active for long
-    come to excite one another for a while, as ``p_i p_j`` fades twice as fast as ``p_ij``.
+    patterns fade; there is no ``prior``. Traces enter the logarithms at 1e-4 (p_i) and 1e-8 (p_ij) at least; units that are not active
+    for long come to excite one another for a while, as ``p_i p_j`` fades twice as fast as ``p_ij``.
     """
 
     tau: float | None = None
@@ -101,6 +105,8 @@ class BayesianHebbian(HebbianRule):
             raise SpecError(f"BayesianHebbian: tau = {self.tau!r}; expected None (counts) or a number of patterns, at least 1.")
         if not is_number(self.prior) or not 0.0 < self.prior < float("inf"):
             raise SpecError(f"BayesianHebbian: prior = {self.prior!r}; expected a finite number of patterns, above 0.")
+        if self.tau is not None and self.prior != 1.0:
+            raise SpecError(f"BayesianHebbian: prior = {self.prior!r} with tau; traces have no prior: expected one of the two.")
 
 
 @named

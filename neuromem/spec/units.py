@@ -156,4 +156,4 @@ class Polynomial(HiddenUnit):
 @named
 @dataclass(frozen=True, eq=False, repr=False)
 class Exponential(HiddenUnit):
-    """The interaction ``F(o) = exp(o)`` of the energy ``-sum F(o)`` (arXiv:1702.01929)."""
+    """The interaction ``F(o) = exp(o)`` (arXiv:1702.01929); the energy is ``-log(sum F(o))``, which falls where ``-sum F(o)`` does."""

@@ -77,7 +77,7 @@ def _variants() -> list[Variant]:
 
     for rule, update, own in itertools.product(("hebb", "storkey", "pseudo_inverse"), ("synchronous", "asynchronous"), (False, True)):
         if rule != "storkey" or not own:
-            add("hopfield", hopfield, n=64 if rule == "storkey" else 70, rule=rule, update=update, self_coupling=own)
+            add("hopfield", hopfield, n=43 if rule == "storkey" else 70, rule=rule, update=update, self_coupling=own)
     for rule, own in itertools.product(("hebb", "covariance"), (False, True)):
         add("hopfield", hopfield, n=70, rule=rule, activity=0.1, self_coupling=own)
         add("hopfield", hopfield, n=72, rule=rule, hypercolumns=9, self_coupling=own)

@@ -110,7 +110,7 @@ def _parts(run: Callable[[int, int], tuple[np.ndarray, ...]], n: int, threads: i
     def part(first: int, stop: int) -> None:
         parts[first] = run(first, stop)
 
-    share(part, n, threads, multiple)
+    share(part, n, threads, multiple, parts=1)
     return [np.stack(arrays) for arrays in zip(*(parts[first] for first in sorted(parts)), strict=True)]
 
 

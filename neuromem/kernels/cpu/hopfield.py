@@ -65,22 +65,22 @@ def storkey_store(w: np.ndarray, patterns: np.ndarray, threads: int = 1) -> None
     """Store (M, N) booleans one after the other; w, float32 (N, N), symmetric with a diagonal of 0, changes in place.
 
     A pass over w for the first pattern's H, and then one for each pattern, which adds up the next pattern's H over the new weights. Threads
-    share columns: each H_j is one sum down its column, in the order of the rows, as the definition has it.
+    share columns: each H_j is one sum down its column, rows in fours, as the definition has it.
     """
     n = len(w)
     busy = worth(threads, w.nbytes // 8)
-    signs, h = 2.0 * patterns - 1.0, np.zeros(n)
+    signs, h = np.where(patterns, np.float32(1), np.float32(-1)), np.zeros(n)
     if len(signs):
         share(lambda first, stop: _add_rows(w, signs[0], h, first, stop), n, busy, LINE)
     for m, x in enumerate(signs):
-        v, following = (0.5 * x - h) / n, signs[min(m + 1, len(signs) - 1)]
+        v, following = ((0.5 * x - h) / n).astype(np.float32), signs[min(m + 1, len(signs) - 1)]
         h = np.zeros(n)
         _store_one(w, x, v, following, h, busy)
 
 
 def _store_one(w: np.ndarray, x: np.ndarray, v: np.ndarray, following: np.ndarray, h: np.ndarray, threads: int) -> None:
     """Store x, of which v is ``(x / 2 - W x) / N``, and add W times the pattern that follows to h."""
-    share(lambda first, stop: _storkey(w, 1.0 + 2.0 / len(w), x, v, following, h, first, stop), len(w), threads, LINE)
+    share(lambda first, stop: _storkey(w, np.float32(2.0 / len(w)), x, v, following, h, first, stop), len(w), threads, LINE)
 
 
 def energy(w: np.ndarray, states: np.ndarray, threads: int = 1) -> np.ndarray:
@@ -202,43 +202,46 @@ def _settle(w, bias, h, alone, orders, max_sweeps, states, sweeps, flips, conver
 
 @kernel()
 def _add_rows(w, x, h, first, stop):
-    """Add ``x_i w_ij`` to h_j, row after row, in the columns from ``first`` to ``stop``."""
+    """Add ``x_i w_ij``, four rows at once, to h_j of the columns from ``first`` to ``stop``."""
     whole = len(w) & ~3
     total = h[first:stop]
     for i in range(0, whole, 4):
         r0, r1, r2, r3 = w[i, first:stop], w[i + 1, first:stop], w[i + 2, first:stop], w[i + 3, first:stop]
         x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
         for j in range(total.size):
-            total[j] = (((total[j] + x0 * r0[j]) + x1 * r1[j]) + x2 * r2[j]) + x3 * r3[j]
-    for i in range(whole, len(w)):
-        row = w[i, first:stop]
-        for j in range(total.size):
-            total[j] += x[i] * row[j]
+            total[j] += np.float64(((x0 * r0[j] + x1 * r1[j]) + x2 * r2[j]) + x3 * r3[j])
+    for j in range(first, stop):
+        four = np.float32(0)
+        for i in range(whole, len(w)):
+            four += x[i] * w[i, j]
+        h[j] += np.float64(four)
 
 
 @kernel()
-def _storkey(w, keep, x, v, following, h, first, stop):
+def _storkey(w, gain, x, v, following, h, first, stop):
     """Renew the columns from ``first`` to ``stop``: four rows at once, left and right of where these cross the diagonal, and there alone."""
     whole = len(w) & ~3
     for i in range(0, whole, 4):
         left, right = min(max(first, i), stop), max(min(i + 4, stop), first)
-        _renew_four(w, keep, x, v, following, h, i, first, left)
-        _renew(w, keep, x, v, following, h, i, i + 4, left, right)
-        _renew_four(w, keep, x, v, following, h, i, right, stop)
-    _renew(w, keep, x, v, following, h, whole, len(w), first, stop)
+        _renew_four(w, gain, x, v, following, h, i, first, left)
+        _renew(w, gain, x, v, following, h, i, i + 4, left, right)
+        _renew_four(w, gain, x, v, following, h, i, right, stop)
+    _renew(w, gain, x, v, following, h, whole, len(w), first, stop)
 
 
 @kernel()
-def _renew(w, keep, x, v, following, h, i, end, first, stop):
-    """Set new weights of the rows from i to ``end``, and add to h what they have of the pattern that follows; in float64, rounded once."""
-    for k in range(i, end):
-        for j in range(first, stop):
-            w[k, j] = np.float32(0) if j == k else np.float32(keep * w[k, j] + (x[k] * v[j] + v[k] * x[j]))
-            h[j] += following[k] * w[k, j]
+def _renew(w, gain, x, v, following, h, i, end, first, stop):
+    """Set new weights of the rows from i to ``end``, four at most, and add to h what they have of the pattern that follows."""
+    for j in range(first, stop):
+        four = np.float32(0)
+        for k in range(i, end):
+            w[k, j] = np.float32(0) if j == k else w[k, j] + (gain * w[k, j] + (x[k] * v[j] + v[k] * x[j]))
+            four += following[k] * w[k, j]
+        h[j] += np.float64(four)
 
 
 @kernel()
-def _renew_four(w, keep, x, v, following, h, i, first, stop):
+def _renew_four(w, gain, x, v, following, h, i, first, stop):
     """The same for four rows off the diagonal, so that the vectors are read once for all."""
     r0, r1, r2, r3 = w[i, first:stop], w[i + 1, first:stop], w[i + 2, first:stop], w[i + 3, first:stop]
     x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
@@ -247,9 +250,9 @@ def _renew_four(w, keep, x, v, following, h, i, first, stop):
     of_x, of_v, total = x[first:stop], v[first:stop], h[first:stop]
     for j in range(total.size):
         x_j, v_j = of_x[j], of_v[j]
-        n0 = np.float32(keep * r0[j] + (x0 * v_j + v0 * x_j))
-        n1 = np.float32(keep * r1[j] + (x1 * v_j + v1 * x_j))
-        n2 = np.float32(keep * r2[j] + (x2 * v_j + v2 * x_j))
-        n3 = np.float32(keep * r3[j] + (x3 * v_j + v3 * x_j))
+        n0 = r0[j] + (gain * r0[j] + (x0 * v_j + v0 * x_j))
+        n1 = r1[j] + (gain * r1[j] + (x1 * v_j + v1 * x_j))
+        n2 = r2[j] + (gain * r2[j] + (x2 * v_j + v2 * x_j))
+        n3 = r3[j] + (gain * r3[j] + (x3 * v_j + v3 * x_j))
         r0[j], r1[j], r2[j], r3[j] = n0, n1, n2, n3
-        total[j] = (((total[j] + f0 * n0) + f1 * n1) + f2 * n2) + f3 * n3
+        total[j] += np.float64(((f0 * n0 + f1 * n1) + f2 * n2) + f3 * n3)

@@ -63,10 +63,10 @@ def recall_winners(table: SparseTable, cues: Rows, k: int, threads: int = 1) -> 
 def _in_two_passes(fill: Callable[..., object], n_pre: int, n_post: int, threads: int) -> SparseTable:
     """Let ``fill`` measure the rows into ``start``, then write them."""
     start = np.zeros(n_pre + 1, np.int64)
-    share(lambda first, stop: fill(start, np.zeros(0, np.uint8), False, first, stop), n_pre, threads)
+    share(lambda first, stop: fill(start, np.zeros(0, np.uint8), False, first, stop), n_pre, threads, parts=1)
     np.cumsum(start, out=start)
     data = np.empty(start[-1], np.uint8)
-    share(lambda first, stop: fill(start, data, True, first, stop), n_pre, threads)
+    share(lambda first, stop: fill(start, data, True, first, stop), n_pre, threads, parts=1)
     return SparseTable(start, data, n_post)
 
 

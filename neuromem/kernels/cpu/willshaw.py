@@ -30,15 +30,15 @@ def store(table: np.ndarray, pre: Rows, post: Rows, threads: int = 1) -> None:
     """Connect, for each b, the active units of pre pattern b to those of post pattern b; the table changes in place."""
     threads = worth(threads, 8 * pre.units.size * post.units.size // max(1, pre.n))  # a bit set takes as long as eight words read
     if pre.units.size < FEW_VISITS * len(table):
-        share(lambda first, stop: _store_by_pattern(table, *pre, *post, first, stop), len(table), threads)
+        share(lambda first, stop: _store_by_pattern(table, *pre, *post, first, stop), len(table), threads, parts=1)
         return
     # Each thread sorts the visits of some patterns by row; then each stores, in its rows, what all have sorted.
     part = max(1, NEAR_UNITS * pre.n // post.units.size) * threads if post.units.size else pre.n
     for begin in range(0, pre.n, part):
         size = min(part, pre.n - begin)
         sorted_parts: list[tuple[np.ndarray, np.ndarray]] = []
-        share(lambda b, e: sorted_parts.append(by_row(*pre, len(table), begin + b, begin + e)), size, threads)  # noqa: B023
-        share(lambda first, stop: [_store_by_row(table, *v, *post, first, stop) for v in sorted_parts], len(table), threads)  # noqa: B023
+        share(lambda b, e: sorted_parts.append(by_row(*pre, len(table), begin + b, begin + e)), size, threads, parts=1)  # noqa: B023
+        share(lambda first, stop: [_store_by_row(table, *v, *post, first, stop) for v in sorted_parts], len(table), threads, parts=1)  # noqa: B023
 
 
 def recall_all(table: np.ndarray, cues: Rows, threads: int = 1) -> np.ndarray:

@@ -15,7 +15,7 @@ and weights and biases are what they say of each other::
 The floors enter the logarithms only, never the traces. With them two units that were never active are
 independent (w = 0), and weights lie within -2 log(1/eps) and log(1/eps). ``eps`` is from 1e-9 to 1.
 
-Sources: doi:10.1142/S0129065789000061; traces, doi:10.1080/net.13.2.179.194; arXiv:2401.00335.
+Sources: doi:10.1142/S0129065789000499; traces, doi:10.1080/net.13.2.179.194; arXiv:2401.00335.
 """
 
 from __future__ import annotations

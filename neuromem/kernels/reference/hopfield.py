@@ -107,19 +107,21 @@ def storkey_store(w: np.ndarray, patterns: np.ndarray, threads: int = 1) -> None
 
         w_ij += (x_i x_j - x_i h_ji - h_ij x_j) / N,    h_ij = sum_k w_ik x_k over k other than i and j,    for i != j
 
-    With H = W x that is ``w_ij <- (1 + 2 / N) w_ij + (x_i v_j + v_i x_j)``, ``v_i = (x_i / 2 - H_i) / N``: in float64, H_j summed in the order
-    of i, and rounded to float32 once for each pattern. All bits follow from this, so that engines have the same ones; w_ij and w_ji are equal,
-    as products with x are exact, and patterns stored at once are patterns stored one by one.
+    With H = W x that is ``w_ij <- w_ij + (2 / N w_ij + (x_i v_j + v_i x_j))``, ``v_i = (x_i / 2 - H_i) / N``: in float32, in this order, but
+    that H_j adds up in float64 what each four rows in turn have of it, and v is rounded once. All bits follow from this, so that engines have
+    the same ones; w_ij and w_ji are equal, as products with x are exact, and patterns stored at once are patterns stored one by one.
     """
     n = len(w)
-    for x in 2.0 * patterns - 1.0:
-        before, h = w.astype(np.float64), np.zeros(n)
-        for x_i, of_i in zip(x, before, strict=True):
-            h += x_i * of_i
-        v = (0.5 * x - h) / n
-        after = (1.0 + 2.0 / n) * before + (np.outer(x, v) + np.outer(v, x))
-        np.fill_diagonal(after, 0.0)
-        w[:] = after
+    for x in np.where(patterns, np.float32(1), np.float32(-1)):
+        h = np.zeros(n)
+        for i in range(0, n, 4):
+            four = np.zeros(n, np.float32)
+            for x_i, of_i in zip(x[i : i + 4], w[i : i + 4], strict=True):
+                four += x_i * of_i
+            h += four
+        v = ((0.5 * x - h) / n).astype(np.float32)
+        w += np.float32(2.0 / n) * w + (np.outer(x, v) + np.outer(v, x))
+        np.fill_diagonal(w, 0.0)
 
 
 def pinv_matrix(patterns: np.ndarray) -> np.ndarray:

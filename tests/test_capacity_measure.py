@@ -20,7 +20,7 @@ from neuromem.capacity.report import as_object, notes, row
 from neuromem.capacity.streams import PatternStream
 from neuromem.capacity.study import StudyInterrupted
 from neuromem.capacity.task import make_task
-from neuromem.errors import SpecError, UnsupportedError
+from neuromem.errors import LimitError, SpecError, UnsupportedError
 from neuromem.kernels.bits import Patterns
 from neuromem.spec.trial import Trial
 from neuromem.theory import hopfield, willshaw
@@ -337,3 +337,14 @@ def test_logarithmic_loads_have_few_ticks() -> None:
     load = next(axes for axes in comparison_figure(studies).axes if axes.get_gid() == "load")
     assert 2 <= len(load.get_xticks()) <= 7
     assert load.get_xticks(minor=True).size == 0
+
+
+def test_a_memory_that_does_not_fit_is_refused_before_a_pattern_is_drawn() -> None:
+    with pytest.raises(LimitError, match=r"^hopfield: its tables take 246 GiB; .* of memory are free here\."):
+        make_task(neuromem.models.hopfield(n=10**9))
+
+
+def test_half_of_the_patterns_that_there_are() -> None:
+    """8 patterns of one active unit of 8: the search goes to 4, and says that it was stopped."""
+    found = study.study(neuromem.models.willshaw(n=8, k=1), read_criterion("exact90"), seeds=[0, 1, 2], curve=False, basin=False)
+    assert [seed.capacity for seed in found.search.seeds] == [4, 4, 4]

@@ -267,7 +267,7 @@ def _limit(task: Task, limit: int | None) -> int:
     if limit is not None and limit < 1:
         raise SpecError(f"limit is {limit}; expected a number of patterns, at least 1")
     usual = HIDDEN_LIMIT if task.program.hidden is not None else LIMIT
-    there_are = 2**task.possible / 2 if task.possible < 60 else math.inf
+    there_are = round(2**task.possible) / 2 if task.possible < 60 else math.inf  # of a logarithm of a whole number
     return int(max(1, min(usual if limit is None else limit, there_are)))
 
 

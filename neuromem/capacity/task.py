@@ -11,6 +11,7 @@ from neuromem.errors import UnsupportedError
 from neuromem.ir.lower_matrix import lower_matrix_memory
 from neuromem.ir.matrix_checks import has_spikes
 from neuromem.ir.matrix_program import MatrixProgram
+from neuromem.ir.memory_needed import check_fits, growth
 from neuromem.ir.randomness import generator
 from neuromem.runs.trial_patterns import check_errors, one_unit_wrong, suitable_patterns
 from neuromem.spec.hebbian import BayesianHebbian
@@ -19,7 +20,8 @@ from neuromem.spec.outer_product import OuterProductRule
 from neuromem.spec.trial import Trial
 from neuromem.theory.information import dense_bits, hypercolumn_bits, sparse_bits
 
-DEFINITION = "bits of the patterns recalled exactly, over n_synapses places of the weight table"
+DRAWN = 128
+"""Patterns drawn at once, a byte a unit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +127,7 @@ def make_task(memory: MemoryModel, errors: Trial | None = None) -> Task:
             f"{memory.name}: capacity; it has spikes, and the laboratory measures memories without spikes: expected one of those."
         )
     program = lower_matrix_memory(memory)
+    check_fits(memory, growth(program, 1) + DRAWN * (program.pre.size + program.post.size))
     pre, post = suitable_patterns(program, 1, generator(0, memory.name, "one pattern"), memory.parameters)
     k_pre, k_post = (
         0 if units.cell.alphabet == "real" else _active(patterns, units.size)

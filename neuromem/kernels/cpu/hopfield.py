@@ -64,8 +64,8 @@ def async_recall(
 def storkey_store(w: np.ndarray, patterns: np.ndarray, threads: int = 1) -> None:
     """Store (M, N) booleans one after the other; w, float32 (N, N), symmetric with a diagonal of 0, changes in place.
 
-    A pass over w for the first pattern's H, and then one for each pattern, which adds up the next pattern's H over the new weights. Threads
-    share columns: each H_j is one sum down its column, rows in fours, as the definition has it.
+    A pass over w for the first pattern's H, and then one for each pattern, which adds up the next pattern's H over the new weights; the last
+    one adds up nothing. Threads share columns: each H_j is one sum down its column, rows in fours, as the definition has it.
     """
     n = len(w)
     busy = worth(threads, w.nbytes // 8)
@@ -73,14 +73,22 @@ def storkey_store(w: np.ndarray, patterns: np.ndarray, threads: int = 1) -> None
     if len(signs):
         share(lambda first, stop: _add_rows(w, signs[0], h, first, stop), n, busy, LINE)
     for m, x in enumerate(signs):
-        v, following = ((0.5 * x - h) / n).astype(np.float32), signs[min(m + 1, len(signs) - 1)]
-        h = np.zeros(n)
-        _store_one(w, x, v, following, h, busy)
+        v = ((0.5 * x - h) / n).astype(np.float32)
+        if m + 1 == len(signs):
+            _store_last(w, x, v, busy)
+        else:
+            h = np.zeros(n)
+            _store_one(w, x, v, signs[m + 1], h, busy)
 
 
 def _store_one(w: np.ndarray, x: np.ndarray, v: np.ndarray, following: np.ndarray, h: np.ndarray, threads: int) -> None:
     """Store x, of which v is ``(x / 2 - W x) / N``, and add W times the pattern that follows to h."""
     share(lambda first, stop: _storkey(w, np.float32(2.0 / len(w)), x, v, following, h, first, stop), len(w), threads, LINE)
+
+
+def _store_last(w: np.ndarray, x: np.ndarray, v: np.ndarray, threads: int) -> None:
+    """Store x, and nothing more."""
+    share(lambda first, stop: _renew_rows(w, np.float32(2.0 / len(w)), x, v, first, stop), len(w), threads, 4)
 
 
 def energy(w: np.ndarray, states: np.ndarray, threads: int = 1) -> np.ndarray:
@@ -238,6 +246,28 @@ def _renew(w, gain, x, v, following, h, i, end, first, stop):
             w[k, j] = np.float32(0) if j == k else w[k, j] + (gain * w[k, j] + (x[k] * v[j] + v[k] * x[j]))
             four += following[k] * w[k, j]
         h[j] += np.float64(four)
+
+
+@kernel()
+def _renew_rows(w, gain, x, v, first, stop):
+    """Set new weights of the rows from ``first`` to ``stop``: the numbers of ``_renew``, without sums, and the vectors read once for four rows."""
+    whole = first + (stop - first & ~3)
+    for i in range(first, whole, 4):
+        r0, r1, r2, r3 = w[i], w[i + 1], w[i + 2], w[i + 3]
+        x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
+        v0, v1, v2, v3 = v[i], v[i + 1], v[i + 2], v[i + 3]
+        for j in range(r0.size):
+            x_j, v_j = x[j], v[j]
+            r0[j] += gain * r0[j] + (x0 * v_j + v0 * x_j)
+            r1[j] += gain * r1[j] + (x1 * v_j + v1 * x_j)
+            r2[j] += gain * r2[j] + (x2 * v_j + v2 * x_j)
+            r3[j] += gain * r3[j] + (x3 * v_j + v3 * x_j)
+        r0[i], r1[i + 1], r2[i + 2], r3[i + 3] = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+    for i in range(whole, stop):
+        row, x_i, v_i = w[i], x[i], v[i]
+        for j in range(row.size):
+            row[j] += gain * row[j] + (x_i * v[j] + v_i * x[j])
+        row[i] = np.float32(0)
 
 
 @kernel()

@@ -12,7 +12,6 @@ full scan of ``top_k``, which the margin between the two nearest takes.
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -21,7 +20,7 @@ import numba
 import numpy as np
 
 from benchmarks.limits import popcount_rate, read_bandwidth
-from benchmarks.timing import Spread, interleaved, ratio
+from benchmarks.timing import Spread, asked, ratio, timed, times
 from neuromem.kernels.bits import pack, unpack
 from neuromem.kernels.cpu import hamming
 
@@ -29,38 +28,11 @@ NOISE = 0.1
 CUES = 64
 
 
-def timed(
-    contestants: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.process_time
-) -> dict[str, Spread]:
-    """Return the seconds of each contestant, in turn."""
-
-    def contestant(run: Callable[[], object]) -> Callable[[], float]:
-        def seconds() -> float:
-            began = clock()
-            run()
-            return clock() - began
-
-        return seconds
-
-    return interleaved({name: contestant(run) for name, run in contestants.items()}, rounds)
-
-
 def table(title: str, taken: Mapping[str, Spread], n_cues: int, floor: float) -> None:
     """Print the times of a cue, and how many times the floor each is."""
     print(f"\n## {title}; floor {floor * 1e3:.3g} ms a cue")
     for name, spread in taken.items():
         print(f"  {name:<46}{spread.text(1e3 / n_cues, 'ms a cue'):<40} {spread.median / n_cues / floor:.3g} x floor")
-
-
-def asked(what: str, limit: float, found: float, *, at_most: bool = False) -> None:
-    """Print a target and what was found."""
-    met = found <= limit if at_most else found >= limit
-    print(f"  asked {'at most' if at_most else 'at least'} {limit:g}x {what}, measured {found:.3g}x: {'met' if met else 'NOT MET'}")
-
-
-def times(slow: Spread, fast: Spread) -> float:
-    """Return the median of the round-by-round ratios."""
-    return statistics.median(a / b for a, b in zip(slow.seconds, fast.seconds, strict=True))
 
 
 def noisy(rng: np.random.Generator, words: np.ndarray, n_cues: int) -> tuple[np.ndarray, np.ndarray]:

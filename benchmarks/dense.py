@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import time
 from collections.abc import Callable, Mapping
 
@@ -23,7 +22,7 @@ import numba
 import numpy as np
 
 from benchmarks.limits import popcount_rate, read_bandwidth
-from benchmarks.timing import Spread, interleaved
+from benchmarks.timing import Spread, asked, timed, times
 from neuromem.kernels.bits import pack
 from neuromem.kernels.cpu import dense, hamming
 
@@ -35,33 +34,11 @@ LOW_BETA = 0.01
 Contestants = dict[str, Callable[[], object]]
 
 
-def timed(
-    contestants: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.process_time
-) -> dict[str, Spread]:
-    """Return the seconds of each contestant, in turn."""
-
-    def contestant(run: Callable[[], object]) -> Callable[[], float]:
-        def seconds() -> float:
-            began = clock()
-            run()
-            return clock() - began
-
-        return seconds
-
-    return interleaved({name: contestant(run) for name, run in contestants.items()}, rounds)
-
-
 def table(title: str, taken: Mapping[str, Spread], floor: float) -> None:
     """Print the times, and how many times the floor each is."""
     print(f"\n## {title}; floor {floor * 1e3:.3g} ms")
     for name, spread in taken.items():
         print(f"  {name:<44}{spread.text(1e3, 'ms'):<36}{spread.median / floor:.3g} x floor")
-
-
-def asked(what: str, least: float, slow: Spread, fast: Spread) -> None:
-    """Print a target and the median of the round-by-round ratios."""
-    found = statistics.median(a / b for a, b in zip(slow.seconds, fast.seconds, strict=True))
-    print(f"  asked at least {least:g}x {what}, measured {found:.3g}x: {'met' if found >= least else 'NOT MET'}")
 
 
 def attention(patterns: np.ndarray, states: np.ndarray, beta: float) -> np.ndarray:
@@ -119,7 +96,7 @@ def bipolar(m: int, rounds: int) -> None:
         table(f"bipolar, {m} x {N}, {b} state(s)", taken, bipolar_floor(blocks, b))
         print(f"  largest difference from torch's attention: {error:.2g}")
         for name in peers:
-            asked(name, 10, taken[name], taken["read_softmax"])
+            asked(name, 10, times(taken[name], taken["read_softmax"]))
 
 
 def real(m: int, rounds: int) -> None:
@@ -146,7 +123,7 @@ def real(m: int, rounds: int) -> None:
         )
         table(f"real-valued, {m} x {N}, {b} state(s)", taken, max(patterns.nbytes / read_bandwidth() / 1e9, 2 * patterns.size * b / rate))
         print(f"  largest difference from NumPy's float32 attention: {error:.2g}")
-        asked("numpy", 1.8, taken["numpy softmax(q @ x.T) @ x"], taken["read_softmax_real"])
+        asked("numpy", 1.8, times(taken["numpy softmax(q @ x.T) @ x"], taken["read_softmax_real"]))
 
 
 def fields(m: int, rounds: int) -> None:
@@ -184,7 +161,7 @@ def with_threads(m: int, rounds: int) -> None:
         taken = timed({f"{name}, {t} thread(s)": lambda t=t, read=read: read(t) for t in (1, 2)}, rounds, time.perf_counter)  # type: ignore[misc]
         one, two = taken.values()
         table(f"{name}, wall time", taken, one.median)
-        asked("one thread (both cores free)", 1.8, one, two)
+        asked("one thread (both cores free)", 1.8, times(one, two))
 
 
 SECTIONS = {"bipolar": bipolar, "real": real, "fields": fields, "threads": with_threads}

@@ -20,7 +20,7 @@ import numba
 import numpy as np
 
 from benchmarks.limits import inplace_scale, popcount_rate, read_bandwidth
-from benchmarks.timing import Spread, interleaved, ratio
+from benchmarks.timing import Spread, asked, ratio, timed
 from neuromem.kernels.bits import pack
 from neuromem.kernels.cpu import hopfield
 from neuromem.kernels.cpu.compiled import kernel
@@ -47,20 +47,6 @@ class Problem:
         return np.where(self.bits, np.float32(1), np.float32(-1))
 
 
-def timed(contestants: Mapping[str, Run], rounds: int, clock: Callable[[], float] = time.process_time) -> dict[str, Spread]:
-    """Return the seconds of each contestant, in turn."""
-
-    def contestant(run: Run) -> Callable[[], float]:
-        def seconds() -> float:
-            began = clock()
-            run()
-            return clock() - began
-
-        return seconds
-
-    return interleaved({name: contestant(run) for name, run in contestants.items()}, rounds)
-
-
 def report(title: str, taken: Mapping[str, Spread], floors: Mapping[str, float]) -> None:
     """Print times and floors in milliseconds."""
     print(f"\n{title}")
@@ -68,12 +54,6 @@ def report(title: str, taken: Mapping[str, Spread], floors: Mapping[str, float])
         print(f"  {name:<50}{spread.text(1e3, 'ms')}")
     for name, seconds in floors.items():
         print(f"  {'floor: ' + name:<50}{seconds * 1e3:.4g} ms")
-
-
-def asked(what: str, limit: float, found: float, *, at_most: bool = False) -> None:
-    """Print a target and what was found."""
-    met = found <= limit if at_most else found >= limit
-    print(f"  asked {'at most' if at_most else 'at least'} {limit:g}x {what}, measured {found:.3g}x: {'met' if met else 'NOT MET'}")
 
 
 def store(n: int, m: int, rounds: int) -> None:

@@ -10,8 +10,10 @@ a copy or an update in place.
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -120,6 +122,20 @@ def random_row_gather(row_bytes: int, n_bytes: int = MEMORY, rounds: int = ROUND
     return _best(lambda: _gather(table, rows, into), rows.size * row_bytes, rounds)
 
 
+def second_thread(n_bytes: int, of: Callable[..., object], rounds: int = ROUNDS) -> float:
+    """Return how much more two threads get done than one in the same wall time, each on a working set of its own: 2 where nothing is shared."""
+    sets, times = [_words(n_bytes) for _ in range(2)], _times(n_bytes)
+
+    def seconds(n: int) -> float:
+        with ThreadPoolExecutor(n) as pool:
+            began = time.perf_counter()
+            for future in [pool.submit(of, words, np.uint64(0x5555), times) for words in sets[:n]]:
+                future.result()
+            return time.perf_counter() - began
+
+    return statistics.median(2 * seconds(1) / seconds(2) for _ in range(rounds))
+
+
 def main() -> None:
     """Print the table of this machine's limits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -130,6 +146,13 @@ def main() -> None:
     for name, size in (("0.5 MiB", L2), ("8 MiB", L3)) if options.small else (("0.5 MiB", L2), ("8 MiB", L3), ("1 GiB", MEMORY)):
         figures = [of(size, options.rounds) for of in (read_bandwidth, copy_bandwidth, inplace_scale, popcount_rate)]
         print(f"{name:<24}{figures[0]:>9.1f}{figures[1]:>9.1f}{figures[2]:>9.1f}{figures[3]:>14.1f}")
+    shared = [
+        ("popcount in 0.5 MiB", L2, _count),
+        ("reading 8 MiB", L3, _read),
+        *([] if options.small else [("reading 1 GiB", MEMORY, _read)]),
+    ]
+    for name, size, of in shared:
+        print(f"two threads against one, wall time, {name}: {second_thread(size, of, options.rounds):.2f}x")
     table = L3 if options.small else MEMORY
     for row_bytes in (64, 512, 2048, 8192):
         print(f"random rows of {row_bytes:>5} B out of {table // MIB} MiB: {random_row_gather(row_bytes, table, options.rounds):.1f}")

@@ -12,7 +12,6 @@ system has huge pages free for them (4 to 5 times less then), so that its figure
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable, Mapping
 
@@ -20,7 +19,7 @@ import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.timing import Spread, interleaved, ratio
+from benchmarks.timing import Spread, asked, ratio, timed, times
 from neuromem.kernels.cpu import bcpnn, outer
 from neuromem.kernels.cpu.compiled import kernel
 from neuromem.kernels.outer_rules import Loss, Retention, Step, WriteRule
@@ -37,34 +36,11 @@ def _scale(w, factor):
             row[j] *= factor
 
 
-def timed(
-    contestants: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.process_time
-) -> dict[str, Spread]:
-    """Return the seconds of each contestant, in turn."""
-
-    def contestant(run: Callable[[], object]) -> Callable[[], float]:
-        def seconds() -> float:
-            began = clock()
-            run()
-            return clock() - began
-
-        return seconds
-
-    return interleaved({name: contestant(run) for name, run in contestants.items()}, rounds)
-
-
 def table(title: str, taken: Mapping[str, Spread], floor: str) -> None:
     """Print the times, and how many times the floor each is."""
     print(f"\n## {title}")
     for name, spread in taken.items():
         print(f"  {name:<34}{spread.text(1e3, 'ms'):<36}{ratio(spread, taken[floor])} of {floor!r}")
-
-
-def asked(what: str, limit: float, slow: Spread, fast: Spread, *, at_most: bool = False) -> None:
-    """Print a target and the median of the round-by-round ratios."""
-    found = statistics.median(a / b for a, b in zip(slow.seconds, fast.seconds, strict=True))
-    met = found <= limit if at_most else found >= limit
-    print(f"  asked {'at most' if at_most else 'at least'} {limit:g}x {what}, measured {found:.3g}x: {'met' if met else 'NOT MET'}")
 
 
 def problem(n: int, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -104,8 +80,8 @@ def rank1(n: int, rounds: int) -> None:
     }
     taken = timed(contestants, rounds)
     table(f"rank 1: decay + Hebb + clip, N = {n}", taken, "scale in place")
-    asked("an in-place scale", 1.2, taken["neuromem"], taken["scale in place"], at_most=True)
-    asked("numpy's three statements", 12, taken["numpy, three statements"], taken["neuromem"])
+    asked("an in-place scale", 1.2, times(taken["neuromem"], taken["scale in place"]), at_most=True)
+    asked("numpy's three statements", 12, times(taken["numpy, three statements"], taken["neuromem"]))
     print(f"  {ratio(taken['numpy, its temporary kept'], taken['neuromem'])} numpy with its temporary kept")
 
 
@@ -133,7 +109,7 @@ def rank8(n: int, rounds: int) -> None:
     table(f"rank 8 and 32: decay + Hebb + clip, N = {n}", taken, "scale in place")
     for batch, limit in ((8, 1.2), (32, 1.0)):
         if (peer := f"torch addmm_ + clamp_, rank {batch}") in taken:
-            asked(f"torch, rank {batch}", limit, taken[peer], taken[f"neuromem, rank {batch}"])
+            asked(f"torch, rank {batch}", limit, times(taken[peer], taken[f"neuromem, rank {batch}"]))
 
 
 def rules(n: int, rounds: int) -> None:
@@ -205,8 +181,8 @@ def bcpnn_traces(n: int, rounds: int) -> None:
         taken,
         "scale of both matrices",
     )
-    asked("numpy as the equations", 5, taken["numpy, as the equations"], taken["neuromem"])
-    asked("numpy with few temporaries", 5, taken["numpy, few temporaries"], taken["neuromem"])
+    asked("numpy as the equations", 5, times(taken["numpy, as the equations"], taken["neuromem"]))
+    asked("numpy with few temporaries", 5, times(taken["numpy, few temporaries"], taken["neuromem"]))
 
 
 def threads(n: int, rounds: int) -> None:
@@ -224,7 +200,7 @@ def threads(n: int, rounds: int) -> None:
     taken = timed(contestants, rounds, time.perf_counter)
     print(f"\n## two threads, N = {n} (BCPNN {len(state[0])}), wall-clock")
     for name in runs:
-        asked(f"one thread, {name}", 1.8, taken[f"{name}, 1 thread"], taken[f"{name}, 2 threads"])
+        asked(f"one thread, {name}", 1.8, times(taken[f"{name}, 1 thread"], taken[f"{name}, 2 threads"]))
 
 
 SECTIONS: dict[str, tuple[Callable[[int, int], None], int]] = {

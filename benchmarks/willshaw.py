@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from benchmarks.limits import ROUNDS, random_row_gather
-from benchmarks.timing import Spread, interleaved, ratio
+from benchmarks.timing import Spread, asked, interleaved, ratio
 from neuromem.kernels.bits import Rows, aligned_zeros, unpack
 from neuromem.kernels.cpu import sparse_rows, willshaw
 from neuromem.kernels.sparse import SparseTable, n_synapses, nbytes
@@ -67,12 +67,6 @@ def report(results: dict[str, Spread], floor: float | None = None) -> None:
         print(f"  {name:<44}{spread.text(1e6, 'us')}")
     if floor is not None:
         print(f"  {'floor: bytes of the rows':<44}{floor * 1e6:.4g} us")
-
-
-def asked(what: str, limit: float, found: float, *, at_most: bool = False) -> None:
-    """Print a target and what was found."""
-    met = found <= limit if at_most else found >= limit
-    print(f"  asked {'at most' if at_most else 'at least'} {limit:g}x {what}, measured {found:.3g}x: {'met' if met else 'NOT MET'}")
 
 
 def floor_of(table: np.ndarray, k: int, rounds: int = ROUNDS) -> float:

@@ -92,17 +92,6 @@ def test_the_limit_is_said() -> None:
     assert max(p.n_patterns for p in found.points) == 64
 
 
-def test_looking_ahead_finds_a_later_crossing() -> None:
-    def measure(_: int, m: int) -> float:
-        return 0.95 if m <= 20 or m in (23, 26) else 0.5
-
-    assert find_capacity(measure, ninety, seeds=[0], start=20, limit=1000).seeds[0].capacity == 20
-    found = find_capacity(measure, ninety, seeds=[0], start=20, limit=1000, look_ahead=3)
-    assert found.seeds[0].capacity == 26
-    assert len({p.n_patterns for p in found.points}) == len(found.points)
-    assert find_capacity(measure, ninety, seeds=[0], start=20, limit=26, look_ahead=3).at_limit
-
-
 def test_an_interrupt_keeps_what_was_measured() -> None:
     def measure(seed: int, m: int) -> float:
         if seed == 1 and m > 50:
@@ -125,7 +114,6 @@ def test_an_interrupt_keeps_what_was_measured() -> None:
         ({"limit": 0}, "start is 1; expected 1 to the limit of 0 patterns"),
         ({"start": 0}, "start is 0"),
         ({"resolution": 1.0}, "resolution is 1.0"),
-        ({"look_ahead": -1}, "look_ahead is -1"),
         ({"measure": lambda seed, m: math.nan}, "seed 0, 1 patterns: the measured value is NaN"),
     ],
 )

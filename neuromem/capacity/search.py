@@ -64,7 +64,6 @@ def find_capacity(
     start: int = 1,
     limit: int,
     resolution: float = 0.0,
-    look_ahead: int = 0,
     progress: Callable[[Point], None] | None = None,
 ) -> CapacitySearch:
     """Find, for each seed, the largest number of patterns up to ``limit`` whose measured value meets the criterion.
@@ -78,9 +77,6 @@ def find_capacity(
         start: the first number tried, for the first seed; the guess of a theory saves calls.
         limit: the largest number that memory allows.
         resolution: stop when the bracket is no wider than this fraction of the capacity (0: to 1 pattern).
-        look_ahead: a measured curve crosses its criterion more than once. Bisection finds one crossing;
-            this many loads above it are then measured too (spaced by the resolution, at least 1), and
-            the largest that holds is the capacity, from which it looks ahead again.
         progress: called with every point as it is measured.
 
     Returns:
@@ -93,21 +89,12 @@ def find_capacity(
     wanted = list(seeds)
     if not wanted or len(set(wanted)) != len(wanted):
         raise SpecError(f"seeds are {wanted}; expected at least one, all distinct")
-    if look_ahead < 0:
-        raise SpecError(f"look_ahead is {look_ahead}; expected at least 0")
     points: list[Point] = []
     found: list[SeedCapacity] = []
     try:
         for seed in wanted:
             tried = _Tried(measure, holds, seed, points, progress)
             capacity, at_limit = largest(tried, start=start, limit=limit, resolution=resolution)
-            while not at_limit and look_ahead:
-                stride = max(1, int(resolution * capacity))
-                ahead = range(capacity + stride, min(limit, capacity + stride * look_ahead) + 1, stride)
-                better = max((m for m in ahead if tried(m)), default=None)
-                if better is None:
-                    break
-                capacity, at_limit = better, better == limit
             found.append(SeedCapacity(seed, capacity, at_limit))
             start = max(1, capacity)
     except KeyboardInterrupt:

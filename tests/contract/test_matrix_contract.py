@@ -130,7 +130,7 @@ def test_a_batch_is_its_patterns_one_after_the_other(variant: Variant, backend: 
 def test_order_matters_where_the_rule_says_so(variant: Variant) -> None:
     program = variant.program()
     if program.lag or isinstance(program.rule, OneUnitPerPattern):
-        pytest.skip("sequences are ordered; hidden units stand in the order of their patterns")
+        pytest.skip("another order of these patterns is another memory: a sequence, or hidden units that stand in the order of storing")
     patterns = pairs(program, n_patterns(program))
     forth = stored(variant, "reference", patterns).weights()
     back = stored(variant, "reference", tuple(p[::-1] for p in patterns)).weights()
@@ -209,7 +209,7 @@ def test_inputs_are_sums_of_weights(variant: Variant, backend: str) -> None:
     """``h_j = bias_j + sum_i s_i w_ij``, with no weight where there is no connection; s is the answer that feeds back, or the cue."""
     program = variant.program()
     if program.storage == "hidden" or isinstance(program.post.cell, SoftWTA):
-        pytest.skip("no table of weights, or states between 0 and 1")
+        pytest.skip("no weights to sum (a hidden unit a pattern), or soft states, which test_matrix_oracles sums")
     patterns = pairs(program, n_patterns(program))
     session = stored(variant, backend, patterns)
     cue = noisy(program, patterns[0])

@@ -22,10 +22,13 @@ LAYERS = (
     ("patterns", "cues"),
     ("spec",),
     ("kernels", "ir", "theory"),
+    ("targets",),
+    ("hardware_targets",),
     ("backends",),
     ("model_files", "runs"),
     ("api",),
     ("analysis",),
+    ("exports",),
     ("capacity",),
     ("cli", "__main__"),
 )

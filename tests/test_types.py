@@ -17,13 +17,13 @@ def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
 
 
 def as_installed(folder: Path) -> Path:
-    """Lay the folders out as they are installed: models and experiments inside the package (mypy knows no package-dir table)."""
+    """Lay the folders out as they are installed: models, targets and experiments inside the package (mypy knows no package-dir table)."""
     package = folder / "neuromem"
     package.mkdir()
     for entry in (ROOT / "neuromem").iterdir():
         if entry.name != "__pycache__":
             (package / entry.name).symlink_to(entry)
-    for name in ("models", "experiments"):
+    for name in ("models", "hardware_targets", "experiments"):
         (package / name).symlink_to(ROOT / name)
     return package
 

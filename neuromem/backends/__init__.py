@@ -13,6 +13,7 @@ BACKENDS: dict[str, tuple[str, str]] = {
     "reference": ("neuromem.backends.reference", "ReferenceBackend"),
     "cpu": ("neuromem.backends.cpu", "CpuBackend"),
     "brian2": ("neuromem.backends.brian2", "Brian2Backend"),
+    "spinnaker-emulator": ("neuromem.backends.spinnaker_emulator", "SpinnakerEmulatorBackend"),
 }
 
 

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Compare what a board gave (results/) with what is expected (expected.npz, manifest.json), and say what differs.
+
+    python check.py [results]
+
+It needs numpy only. Exit status: 0 if spikes, weights and answers are as expected, 1 if something differs, 2 if it cannot be
+compared. ``run.py`` writes the results; the expectation comes from an emulation of the board in its own arithmetic.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+NOTHING = np.zeros((0, 3), np.int64)
+
+
+def stop(text: str) -> NoReturn:
+    print(f"check.py: {text}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def changed(here: Path, manifest: dict[str, Any]) -> list[str]:
+    """Return the files of the package that are not as they were exported."""
+    rest = {key: value for key, value in manifest.items() if key != "digest"}
+    wrong = (
+        ["manifest.json"] if hashlib.sha256(json.dumps(rest, indent=1, sort_keys=True).encode()).hexdigest() != manifest["digest"] else []
+    )
+    for name, digest in manifest["files"].items():
+        path = here / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            wrong.append(name)
+    return wrong
+
+
+def compare_spikes(name: str, expected: np.ndarray, found: np.ndarray) -> tuple[str, bool]:
+    """Return a line on one population, and whether its spikes are as expected."""
+    a, b = {tuple(row) for row in expected.tolist()}, {tuple(row) for row in found.tolist()}
+    if a == b:
+        return f"{name}: {len(a)} spikes, equal", True
+    first = min(a ^ b)
+    what = "missing" if first in a else "not expected"
+    return (
+        f"{name}: {len(a)} spikes expected, {len(b)} found; {len(a - b)} missing, {len(b - a)} not expected; first at step {first[0]}, unit {first[1]} ({what})",
+        False,
+    )
+
+
+def compare_weights(projection: dict[str, Any], expected: np.ndarray, found: np.ndarray, synapses: np.ndarray) -> tuple[str, bool]:
+    """Return a line on one plastic projection, and whether its final weights are as expected."""
+    unit = projection["resolution"]
+    have: dict[tuple[int, int], list[int]] = {}
+    for pre, post, weight in found.tolist():
+        have.setdefault((int(pre), int(post)), []).append(round(abs(weight) / unit))
+    wanted: dict[tuple[int, int], list[int]] = {}
+    for (pre, post), word in zip(synapses[:, :2].astype(int).tolist(), expected.tolist(), strict=True):
+        wanted.setdefault((pre, post), []).append(word)
+    off = [key for key in wanted if sorted(wanted[key]) != sorted(have.get(key, []))]
+    if not off:
+        return f"{projection['projection']}: {len(expected)} weights, equal", True
+    key = off[0]
+    return (
+        f"{projection['projection']}: {len(off)} of {len(expected)} weights differ; first from {key[0]} to {key[1]}: {wanted[key]} expected, {have.get(key, [])} found, in steps of {unit:g} nA",
+        False,
+    )
+
+
+def answers(operation: dict[str, Any], readouts: dict[str, Any], spikes: dict[str, np.ndarray]) -> dict[str, list[int]]:
+    """Return what came back from one operation, by role."""
+    at = operation["at"] + operation["answer_at"]
+    found: dict[str, list[int]] = {}
+    for role in operation["expected"]:
+        name, first, last = readouts[role]
+        rows = spikes[name]
+        units = rows[(rows[:, 0] == at) & (rows[:, 1] >= first) & (rows[:, 1] < last), 1] - first
+        found[role] = sorted(units.tolist())
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    here = Path(__file__).resolve().parent
+    results = Path(arguments[0]) if arguments else here / "results"
+    manifest = json.loads((here / "manifest.json").read_text(encoding="utf-8"))
+    wrong = changed(here, manifest)
+    if wrong:
+        stop(f"{', '.join(wrong)}: changed after the export; expected the package as it was written.")
+    for name in ("run.json", "spikes.npz", "weights.npz"):
+        if not (results / name).is_file():
+            stop(f"{results / name}: there is no such file; expected the results of run.py.")
+    about = json.loads((results / "run.json").read_text(encoding="utf-8"))
+    if about["digest"] != manifest["digest"]:
+        stop(f"{results}: results of another export ({about['digest'][:12]}); expected {manifest['digest'][:12]}: run run.py again.")
+    expected, tables = dict(np.load(here / "expected.npz")), dict(np.load(here / "tables.npz"))
+    spikes, weights = dict(np.load(results / "spikes.npz")), dict(np.load(results / "weights.npz"))
+    compared = [compare_spikes(name, expected[f"spikes.{name}"], spikes.get(name, NOTHING[:, :2])) for name in manifest["spikes"]]
+    for projection in manifest["projections"]:
+        name = projection["projection"]
+        if projection["plastic"] and f"weights.{name}" in expected and name in tables:
+            compared.append(compare_weights(projection, expected[f"weights.{name}"], weights.get(name, NOTHING), tables[name]))
+    lines, good = [line for line, _ in compared], all(same for _, same in compared)
+    recorded = {name: spikes.get(name, NOTHING[:, :2]) for name in manifest["spikes"]}
+    failed = 0
+    for operation in manifest["operations"]:
+        found = answers(operation, manifest["model"]["readouts"], recorded)
+        if found != operation["answer"]:
+            failed += 1
+            lines.append(f"{operation['kind']} at step {operation['at']}: {operation['answer']} expected, {found} came back")
+    total = len(manifest["operations"])
+    lines.append(f"{total - failed} of {total} operations answered as expected" if total else "no operations")
+    print("\n".join(lines))
+    print("as expected" if good and not failed else "NOT as expected")
+    return 0 if good and not failed else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

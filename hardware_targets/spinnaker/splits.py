@@ -1,0 +1,201 @@
+"""How many neurons of each population share a core, so that the core boots and every synapse delivers.
+
+Fewer neurons on a core leave room for longer delays. What must hold for a population on cores of n neurons, with ring
+buffers of D = ``ring_depth`` steps:
+
+- the core boots: its DTCM suffices, and no row of synapses is longer than the population table can say;
+- a plastic delay is at most D (its post events would otherwise arrive early) and no multiple of D (the binaries keep delays
+  modulo D, and never deliver a plastic synapse of delay 0);
+- longer static delays go through delay extensions, in stages of D steps: at most 8, the same D for all targets of one source
+  population, and at most one stage where the source population is on several cores (with more, the mapper connects
+  wrong pairs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from neuromem.errors import LimitError
+from neuromem.hardware_targets.spinnaker.core_memory import CoreShape, Rows, ring_depth
+from neuromem.hardware_targets.spinnaker.fixed_point import trace_table
+from neuromem.hardware_targets.spinnaker.limits import Board
+from neuromem.ir.program import PopulationTable, Program, ProjectionTable
+
+
+@dataclass(frozen=True)
+class Split:
+    """One population: neurons on each core, and the core's shape (None for sources)."""
+
+    neurons: int
+    shape: CoreShape | None = None
+
+    @property
+    def depth(self) -> int:
+        """Ring depth in steps."""
+        return 0 if self.shape is None else self.shape.ring_depth
+
+
+def split(program: Program, board: Board) -> dict[str, Split]:
+    """Return the split of every population; raise ``LimitError`` where there is none."""
+    splits = {p.name: Split(min(p.size, board["core.neurons"])) for p in program.populations if p.is_source}
+    for population in program.populations:
+        if not population.is_source:
+            splits[population.name] = _largest(population, program, board, min(population.size, board["core.neurons"]))
+    _agree_on_stages(program, board, splits)
+    _unscramble(program, board, splits)
+    return splits
+
+
+def incoming(program: Program, population: str) -> tuple[ProjectionTable, ...]:
+    """Return the projections with synapses that end in a population."""
+    return tuple(p for p in program.projections if p.post_name == population and p.n_synapses)
+
+
+def stages_of(program: Program, splits: Mapping[str, Split]) -> dict[str, tuple[int, int]]:
+    """Return for each source population that needs a delay extension how many stages it has, and their steps."""
+    found: dict[str, tuple[int, int]] = {}
+    for (pre, post), delay in longest_delays(program).items():
+        depth = splits[post].depth
+        if delay > depth:
+            found[pre] = (max(-(-delay // depth) - 1, found.get(pre, (0, 0))[0]), depth)
+    return found
+
+
+def longest_delays(program: Program) -> dict[tuple[str, str], int]:
+    """Return the longest delay from each population to each other that it reaches, in steps."""
+    longest: dict[tuple[str, str], int] = {}
+    for p in program.projections:
+        if p.n_synapses:
+            longest[p.pre_name, p.post_name] = max(int(p.delay.max()), longest.get((p.pre_name, p.post_name), 0))
+    return longest
+
+
+def _largest(population: PopulationTable, program: Program, board: Board, most: int) -> Split:
+    """Return the split with the most neurons on a core, at most ``most``, that boots and delivers."""
+    projections = incoming(program, population.name)
+    longest = max((int(p.delay.max()) for p in projections), default=1)
+    why, last_depth = "", 0
+    for n in range(most, 0, -1):
+        depth = ring_depth(n, longest, board["core.ring_buffer_bits"])
+        if depth == last_depth and not why.startswith(_MEMORY):
+            continue  # nothing that was wrong gets better
+        last_depth = depth
+        shape = _shape(population, projections, program, n, depth, board)
+        why = _obstacle(shape, projections, longest, board)
+        if not why:
+            return Split(n, shape)
+    raise LimitError(f"Population {population.name!r}: {why}")
+
+
+_MEMORY = "a core of"
+
+
+def _shape(
+    population: PopulationTable, projections: tuple[ProjectionTable, ...], program: Program, n: int, depth: int, board: Board
+) -> CoreShape:
+    tables = [p for p in projections if p.plasticity is not None]
+    lut = 0
+    if tables:
+        rule = tables[0].plasticity
+        assert rule is not None
+        lut = sum(-(-len(trace_table(tau, program.dt)) // 2) for tau in (rule.timing.tau_plus, rule.timing.tau_minus))
+    packets = sum(program.population(name).size for name in {p.pre_name for p in projections})
+    return CoreShape(
+        n,
+        depth,
+        bool(tables),
+        _buffer(packets, board),
+        tuple(row for p in projections for row in _rows(p, population, n, depth, program)),
+        lut,
+    )
+
+
+def _buffer(packets: int, board: Board) -> int:
+    """Return the size of an input buffer that takes a volley of so many packets: one more, and a power of two."""
+    return int(max(board["core.input_buffer"], 2 ** int(np.ceil(np.log2(packets + 1)))))
+
+
+def _rows(p: ProjectionTable, population: PopulationTable, n: int, depth: int, program: Program) -> list[Rows]:
+    """Return the rows of a projection on its fullest core: those that arrive at once, and those from a delay extension."""
+    core = (p.post - population.first) // n
+    stage = (p.delay - 1) // depth
+    size = program.population(p.pre_name).size
+    rows = []
+    for late in (False, True):
+        chosen = (stage > 0) == late
+        if np.any(chosen):
+            key = (core[chosen] * (stage.max() + 1) + stage[chosen]) * size + (p.pre[chosen] - program.population(p.pre_name).first)
+            longest = int(np.unique(key, return_counts=True)[1].max())
+            rows.append(Rows(size * (int(stage.max()) if late else 1), longest, p.plasticity is not None))
+    return rows
+
+
+def _obstacle(shape: CoreShape, projections: tuple[ProjectionTable, ...], longest: int, board: Board) -> str:
+    """Return what is wrong with a split, or an empty string."""
+    if shape.dtcm > board["core.dtcm"]:
+        return f"{_MEMORY} {shape.neurons} neurons needs {shape.dtcm} bytes of DTCM; expected at most {board['core.dtcm']}: shorter delays, fewer source cells (its input buffer takes 4 bytes for each), or no plasticity."
+    longest_row = max((row.words for row in shape.rows), default=0)
+    if longest_row > board["core.row_words"]:
+        return f"{_MEMORY} {shape.neurons} neurons needs rows of {longest_row} words; expected at most {board['core.row_words']}: fewer synapses from one cell to another."
+    for p in projections:
+        delays = np.unique(p.delay)
+        if p.plasticity is not None and delays.max() > shape.ring_depth:
+            return f"projection {p.name!r} is plastic with delays up to {delays.max()} steps; expected at most {shape.ring_depth} steps, the ring depth of a core of {shape.neurons} neurons: a shorter delay, or a smaller population."
+        silent = delays[delays % shape.ring_depth == 0]
+        if p.plasticity is not None and silent.size:
+            return f"projection {p.name!r} is plastic with delays of {silent[0]} steps, a multiple of the ring depth, {shape.ring_depth}; the board would never deliver its spikes. Expected another delay, or one static synapse of a longer delay into this population (the depth is the power of two from the longest delay on)."
+    if -(-longest // shape.ring_depth) - 1 > board["core.delay_stages"]:
+        return f"a delay of {longest} steps; expected at most {shape.ring_depth * (1 + board['core.delay_stages'])}, what {board['core.delay_stages']} delay stages of {shape.ring_depth} steps can do: a shorter delay, or a smaller population."
+    return ""
+
+
+def _agree_on_stages(program: Program, board: Board, splits: dict[str, Split]) -> None:
+    """Make all targets that need delay extensions of one source population have stages of one length."""
+    longest = longest_delays(program)
+    while True:
+        depths: dict[str, set[int]] = {}
+        for (pre, post), delay in longest.items():
+            if delay > splits[post].depth:
+                depths.setdefault(pre, set()).add(splits[post].depth)
+        unequal = next((pre for pre, found in depths.items() if len(found) > 1), None)
+        if unequal is None:
+            return
+        least = min(depths[unequal])
+        for (pre, post), delay in longest.items():
+            if pre == unequal and delay > splits[post].depth == least:
+                splits[post] = _deeper(program, board, post, splits[post])
+
+
+def _unscramble(program: Program, board: Board, splits: dict[str, Split]) -> None:
+    """Leave no source population on several cores with more than one delay stage."""
+    for _ in range(board["core.ring_buffer_bits"]):
+        wrong = [
+            (pre, post, delay)
+            for (pre, post), delay in longest_delays(program).items()
+            if delay > 2 * splits[post].depth and program.population(pre).size > splits[pre].neurons
+        ]
+        if not wrong:
+            return
+        for post in dict.fromkeys(post for _, post, _ in wrong):
+            if splits[post].neurons == 1:
+                pre, post, delay = wrong[0]
+                raise LimitError(
+                    f"Population {post!r}: delays of up to {delay} steps from {pre!r}, whose {program.population(pre).size} cells are on several cores; sPyNNaker connects wrong pairs then. "
+                    f"Expected at most {2 * splits[post].depth} steps, or at most {splits[pre].neurons} cells in {pre!r}."
+                )
+            splits[post] = _deeper(program, board, post, splits[post])
+        _agree_on_stages(program, board, splits)
+
+
+def _deeper(program: Program, board: Board, name: str, old: Split) -> Split:
+    """Return the split of a population with fewer neurons on a core and longer ring buffers."""
+    n = old.neurons
+    while n > 1:
+        n = 2 ** (int(np.ceil(np.log2(n))) - 1)
+        new = _largest(program.population(name), program, board, n)
+        if new.depth > old.depth:
+            return new
+    return replace(old, neurons=1)

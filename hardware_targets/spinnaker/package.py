@@ -16,7 +16,7 @@ from neuromem.errors import FileError
 from neuromem.hardware_targets.spinnaker.fitted import Fitted
 from neuromem.hardware_targets.spinnaker.report import report_text
 from neuromem.hardware_targets.spinnaker.script import SPYNNAKER, run_script, stimulus_of, tables_of
-from neuromem.ir.program import Program
+from neuromem.ir.program import Program, ProjectionTable
 from neuromem.targets import ExportPlan, npz
 
 FORMAT = 1
@@ -114,7 +114,14 @@ def manifest_of(fitted: Fitted, expected: Expected, origin: Origin) -> dict[str,
         "n_steps": program.n_steps,
         "program_digest": fitted.defined.digest,
         "populations": [
-            {**asdict(q), "cores": q.n_cores, "delay_cores": q.n_delay_cores, "first_unit": program.population(q.name).first}
+            {
+                **asdict(q),
+                "cores": q.n_cores,
+                "delay_cores": q.n_delay_cores,
+                "first_unit": program.population(q.name).first,
+                "parameters": _cells(fitted.defined, q.name, fitted.defined.cells.parameters),
+                "initial": _cells(fitted.defined, q.name, fitted.defined.cells.initial),
+            }
             for q in fitted.placements
         ],
         "projections": [
@@ -122,6 +129,7 @@ def manifest_of(fitted: Fitted, expected: Expected, origin: Origin) -> dict[str,
                 **asdict(weights[p.name]),
                 "from": p.pre_name,
                 "to": p.post_name,
+                "rule": _rule(p),
                 "delays": np.unique(p.delay).tolist(),
                 "weights": sorted(set(p.weight[0].tolist()))[:16],
             }
@@ -133,6 +141,23 @@ def manifest_of(fitted: Fitted, expected: Expected, origin: Origin) -> dict[str,
         "spikes": {name: int(np.sum(_of(program, name, expected.unit))) for name in recorded(program)},
         "notes": list(fitted.notes),
     }
+
+
+def _cells(program: Program, name: str, group: Mapping[str, np.ndarray]) -> dict[str, float | None]:
+    """Return parameters or initial states of a population; None for those that differ from cell to cell, which are in the tables."""
+    p = program.population(name)
+    if p.is_source:
+        return {}
+    part = slice(p.first - program.n_sources, p.first - program.n_sources + p.size)
+    return {key: float(v[0, part][0]) if np.all(v[0, part] == v[0, part][0]) else None for key, v in group.items()}
+
+
+def _rule(p: ProjectionTable) -> dict[str, Any] | None:
+    if p.plasticity is None:
+        return None
+    timing, limits = p.plasticity.timing, p.plasticity.weight_dependence
+    named = {name: getattr(timing, name) for name in ("tau_plus", "tau_minus", "A_plus", "A_minus")}
+    return {**named, "w_min": limits.w_min, "w_max": limits.w_max, "post_events": p.plasticity.post_history}
 
 
 def _of(program: Program, name: str, unit: np.ndarray) -> np.ndarray:

@@ -118,7 +118,8 @@ def run_script(fitted: Fitted, title: str, version: str) -> str:
         "\n\n# cells: parameters and what they begin with\n",
         *(f"{name} = dict({values})\n" for values, name in _cell_texts(fitted.defined).items()),
         "\n# populations\n",
-        *(_population(p, fitted.placement(p.name), fitted.defined) for p in program.populations),
+        # in the order of their units, which is also that of spikes that wait for a core together
+        *(_population(p, fitted.placement(p.name), fitted.defined) for p in sorted(program.populations, key=lambda p: p.first)),
         f"populations = {{{', '.join(f'{p.name!r}: {variable(p.name)}' for p in program.populations if not p.is_source)}}}\n",
         *_rules(program),
         "\n# projections: from, to, receptor, and the rule of those that learn\n",
@@ -230,7 +231,7 @@ def _record(program: Program) -> str:
 
 def tables_of(fitted: Fitted) -> Mapping[str, np.ndarray]:
     """Return the arrays of ``tables.npz``: (from, to, weight, delay) of each projection, and parameters that differ from cell to cell."""
-    program = fitted.program
+    program = fitted.defined  # sPyNNaker rounds weights and parameters as we do, and these are the ones that people know
     arrays: dict[str, np.ndarray] = {}
     for p in program.projections:
         if p.n_synapses:
@@ -241,10 +242,9 @@ def tables_of(fitted: Fitted) -> Mapping[str, np.ndarray]:
     for q in program.populations:
         if not q.is_source:
             part = slice(q.first - program.n_sources, q.first - program.n_sources + q.size)
-            cells = fitted.defined.cells
-            for name, values in [*cells.parameters.items(), *cells.initial.items()]:
+            for name, values in [*program.cells.parameters.items(), *program.cells.initial.items()]:
                 if np.any(values[0, part] != values[0, part][0]):
-                    arrays[f"{q.name}.{name}"] = values[0, part]  # sPyNNaker rounds them as we do
+                    arrays[f"{q.name}.{name}"] = values[0, part]
     return arrays
 
 

@@ -16,7 +16,7 @@ from neuromem.ir.program import CellTable, Program, ProjectionTable
 from neuromem.spec.plasticity import STDP, AdditiveWeightDependence
 
 PARAMETER_ERROR = 0.01
-"""Largest relative change of a cell's parameter by rounding to 2^-15 that is accepted."""
+"""Largest relative change of a time constant or capacity by rounding to 2^-15 that is accepted, and of the way to threshold by that of ``i_offset``."""
 
 SYNAPTIC_SCALE = 0.1
 """Below this charge factor ``(tau_syn/dt)(1 - exp(-dt/tau_syn))`` a note is made: weights act that much less than they read."""
@@ -115,13 +115,14 @@ def _check_rounding(program: Program, name: str, values: np.ndarray, rounded: np
         raise LimitError(
             f"Population {_owner(program, cell)!r}: {name} = {values[row, cell]:g}; expected between -65536 and 65536, the range of the board's numbers."
         )
-    off = np.argwhere(np.abs(rounded - values) > PARAMETER_ERROR * np.abs(values))
-    # a refractory period is counted in whole steps, and a potential is told from others by differences
-    if off.size and name not in ("tau_refrac", "v_rest", "v_reset", "v_thresh", "v"):
-        row, cell = off[0]
-        raise LimitError(
-            f"Population {_owner(program, cell)!r}: {name} = {values[row, cell]:g} would be {rounded[row, cell]:g} on the board, whose numbers are multiples of 2^-15; expected a value that changes by less than 1 %, such as {name} above 0.0016."
-        )
+    # potentials are told from others by differences, refractory periods are counted in whole steps, and currents act by what they add up to
+    if name in ("tau_m", "cm", "tau_syn_E", "tau_syn_I"):
+        off = np.argwhere(np.abs(rounded - values) > PARAMETER_ERROR * np.abs(values))
+        if off.size:
+            row, cell = off[0]
+            raise LimitError(
+                f"Population {_owner(program, cell)!r}: {name} = {values[row, cell]:g} would be {rounded[row, cell]:g} on the board, whose numbers are multiples of 2^-15; expected a value that changes by less than 1 %, such as {name} above 0.0016."
+            )
 
 
 def _check_resistance(program: Program, p: dict[str, np.ndarray]) -> None:
@@ -131,6 +132,13 @@ def _check_resistance(program: Program, p: dict[str, np.ndarray]) -> None:
         row, cell = large[0]
         raise LimitError(
             f"Population {_owner(program, cell)!r}: tau_m / cm = {resistance[row, cell]:g} MOhm; expected below 65536, the range of the board's numbers: a larger cm."
+        )
+    lost = np.abs(program.cells.parameters["i_offset"] - p["i_offset"]) * resistance
+    small = np.argwhere(lost > PARAMETER_ERROR * np.abs(p["v_thresh"] - p["v_rest"]))
+    if small.size:
+        row, cell = small[0]
+        raise LimitError(
+            f"Population {_owner(program, cell)!r}: i_offset = {program.cells.parameters['i_offset'][row, cell]:g} nA would be {p['i_offset'][row, cell]:g} on the board, which moves v by {lost[row, cell]:.3g} mV with tau_m / cm = {resistance[row, cell]:g} MOhm; expected less than 1 % of the way to v_thresh: a larger cm, with i_offset and weights scaled up."
         )
     offset = np.abs(p["i_offset"]) * resistance
     large = np.argwhere(offset >= 65536)

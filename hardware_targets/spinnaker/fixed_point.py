@@ -110,7 +110,7 @@ def cell_constants(
     receptors = []
     for tau in (s1615(tau_syn_E), s1615(tau_syn_I)):
         decay = exp_u032(-quotient(step, tau))
-        receptors.append((decay, (quotient(tau, step) * (_TWO_32 - decay)) >> 15))
+        receptors.append((decay, (quotient(tau, step) * (_TWO_32 - 1 - decay)) >> 15))  # their 1.0 is 2^32 - 1
     (decay_exc, scale_exc), (decay_inh, scale_inh) = receptors
     return CellConstants(
         v_rest=s1615(v_rest),

@@ -106,8 +106,8 @@ def compare_synapses(fitted: Fitted, network: MappedNetwork, population: str, ma
         columns = (mapped.pre_population, mapped.pre, mapped.post, mapped.receptor, mapped.weight, mapped.delay, mapped.plastic)
         theirs = sorted_rows(np.stack([c.astype(np.int64) for c in columns], axis=1))
         if len(ours):
-            a, b = (*q.shifts, q.ring_depth), (*mapped.shifts, mapped.ring_depth)
-            compared.append(Comparison(f"{population}: shifts and ring depth", 3, "" if a == b else f"{a} fitted, {b} mapped"))
+            fit, found = (*q.shifts, q.ring_depth), (*mapped.shifts, mapped.ring_depth)
+            compared.append(Comparison(f"{population}: shifts and ring depth", 3, "" if fit == found else f"{fit} fitted, {found} mapped"))
     difference = ""
     if not np.array_equal(ours, theirs):
         a, b = {tuple(row) for row in ours.tolist()}, {tuple(row) for row in theirs.tolist()}

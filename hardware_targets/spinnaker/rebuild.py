@@ -60,5 +60,9 @@ def _projection(p: dict[str, Any], package: Package) -> Projection:
     rule = None
     if p["rule"] is not None:
         timing = {name: p["rule"][name] for name in ("tau_plus", "tau_minus", "A_plus", "A_minus")}
-        rule = STDP(SpikePairRule(**timing), AdditiveWeightDependence(p["rule"]["w_min"], p["rule"]["w_max"]), "deferred", p["rule"]["post_events"])
-    return Projection(p["from"], p["to"], FromListConnector(conn_list), StaticSynapse(), p["receptor"], plasticity=rule, name=p["projection"])
+        rule = STDP(
+            SpikePairRule(**timing), AdditiveWeightDependence(p["rule"]["w_min"], p["rule"]["w_max"]), "deferred", p["rule"]["post_events"]
+        )
+    return Projection(
+        p["from"], p["to"], FromListConnector(conn_list), StaticSynapse(), p["receptor"], plasticity=rule, name=p["projection"]
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from neuromem.hardware_targets.spinnaker.rebuild import program_of
 from neuromem.hardware_targets.spinnaker.virtual import virtual_mapping
 
 if TYPE_CHECKING:
-    from neuromem.hardware_targets.spinnaker.machine import Machine, MappedNetwork
+    from neuromem.hardware_targets.spinnaker.machine import Machine, MappedNetwork, Synapses
 
 Say = Callable[[str, int, int], None]
 """Called with what is being done, and (done, in all) of it."""
@@ -142,21 +142,20 @@ def compare_run(simulation: SpinnakerSimulation, machine: Machine, network: Mapp
             compared.append(compare_arrays(f"{p.name}: {what}", rows[p.name, ours], theirs, names))
         counts = simulation.counts(p.name)
         words = [counted[piece.core] for piece in network.population(p.name).slices]
-        for what, ours, theirs in (
-            ("sums cut off", counts.saturated, sum(w["ring_buffer_saturations"] for w in words)),
-            ("packets lost", counts.lost, sum(w["lost_packets"] for w in words)),
-            ("synaptic events", counts.events, sum(w["synaptic_events"] for w in words)),
+        for what, mine, word in (
+            ("sums cut off", counts.saturated, "ring_buffer_saturations"),
+            ("packets lost", counts.lost, "lost_packets"),
+            ("synaptic events", counts.events, "synaptic_events"),
         ):
-            compared.append(Comparison(f"{p.name}: {what}", 1, "" if ours == theirs else f"{ours} emulated, {theirs} by the binaries"))
+            count = sum(w[word] for w in words)
+            compared.append(Comparison(f"{p.name}: {what}", 1, "" if mine == count else f"{mine} emulated, {count} by the binaries"))
     return [*compared, *compare_learning(simulation, synapses, network, names)]
 
 
 def compare_learning(
-    simulation: SpinnakerSimulation, synapses: dict[str, object], network: MappedNetwork, names: tuple[str, str]
+    simulation: SpinnakerSimulation, synapses: Mapping[str, Synapses], network: MappedNetwork, names: tuple[str, str]
 ) -> list[Comparison]:
     """Compare final weights of all synapses, and of plastic rows the last packet's tick and trace."""
-    from neuromem.hardware_targets.spinnaker.machine import Synapses
-
     program = simulation.program
     places = {p.name: i for i, p in enumerate(network.populations)}
     compared = []
@@ -169,12 +168,29 @@ def compare_learning(
             pre, n = program.population(p.pre_name), p.n_synapses
             last, trace = simulation.traces(p.name)
             receptor = np.full(n, int(p.receptor == "inhibitory"))
-            columns = (np.full(n, places[p.pre_name]), p.pre - pre.first, p.post - post.first, receptor, p.delay, simulation.words(p.name), last, trace)
+            columns = (
+                np.full(n, places[p.pre_name]),
+                p.pre - pre.first,
+                p.post - post.first,
+                receptor,
+                p.delay,
+                simulation.words(p.name),
+                last,
+                trace,
+            )
             ours.append(np.stack(columns, axis=1))
         theirs = synapses[post.name]
-        assert isinstance(theirs, Synapses)
         mine = theirs.plastic.astype(bool)
-        found = (theirs.pre_population, theirs.pre, theirs.post, theirs.receptor, theirs.delay, theirs.weight, theirs.last_pre, theirs.pre_trace)
+        found = (
+            theirs.pre_population,
+            theirs.pre,
+            theirs.post,
+            theirs.receptor,
+            theirs.delay,
+            theirs.weight,
+            theirs.last_pre,
+            theirs.pre_trace,
+        )
         a = sorted_rows(np.concatenate(ours))
         b = sorted_rows(np.stack([c[mine].astype(np.int64) for c in found], axis=1))
         for what, column in (("final weights", 5), ("ticks of last input", 6), ("pre traces", 7)):

@@ -17,7 +17,7 @@ class Good(Machine):
 
     python = (3, 12, 1)
     environ: Mapping[str, str] = {"NUMBA_CACHE_DIR": "cache"}
-    versions: Mapping[str, str] = {"numpy": "2.5.5", "numba": "0.68.1", "brian2": "2.10.1", "cython": "3.1.3"}
+    versions: Mapping[str, str] = {"numpy": "2.5.5", "numba": "0.68.1", "brian2": "2.10.1", "cython": "3.1.3", "unicorn": "2.1.4"}
     programs: Mapping[str, str] = {"gcc": "gcc 12.2.0", "g++": "g++ 12.2.0", "make": "GNU Make 4.3", "nvcc": "Cuda compilation tools, release 13.0, V13.0.88"}  # fmt: skip
     broken_imports: Mapping[str, str] = {}
     missing_backends: Mapping[str, str] = {}
@@ -29,7 +29,7 @@ class Good(Machine):
 
     def requirements(self, package: str) -> list[str]:
         return {
-            "neuromem": ["numpy<2.6,>=2.1", "numba>=0.62", 'brian2==2.10.1; extra == "brian2"', 'cython<3.1.4; extra == "brian2"', 'ruff; extra == "dev"'],
+            "neuromem": ["numpy<2.6,>=2.1", "numba>=0.62", 'brian2==2.10.1; extra == "brian2"', 'cython<3.1.4; extra == "brian2"', 'unicorn==2.1.4; extra == "spinnaker"', 'ruff; extra == "dev"'],
             "brian2": ["numpy>=2.0", "cython<3.1.4", 'pytest>=8; extra == "test"'],
         }.get(package, [])  # fmt: skip
 

@@ -67,9 +67,20 @@ def test_the_matrix_memory_of_the_page_runs(tmp_path: Path) -> None:
     run_commands(found["sh"], tmp_path)
 
 
-@pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/capacity.md", "docs/matrix-memories.md", "docs/run-schema.md"]
-)
+def test_the_page_on_boards_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("spynnaker", reason="neuromem verify needs sPyNNaker: pip install 'neuromem[spinnaker]'")
+    pytest.importorskip("unicorn", reason="neuromem verify needs unicorn: pip install 'neuromem[spinnaker]'")
+    monkeypatch.chdir(tmp_path)
+    found = dict(blocks("docs/spinnaker.md"))
+    assert set(found) == {"python", "sh"}
+    exec(compile(found["python"], "docs/spinnaker.md", "exec"), {})
+    run_commands(found["sh"], tmp_path)
+
+
+PAGES = ("architecture", "capacity", "matrix-memories", "run-schema", "spinnaker")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", *(f"docs/{page}.md" for page in PAGES)])
 def test_links_lead_somewhere(name: str) -> None:
     page = ROOT / name
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

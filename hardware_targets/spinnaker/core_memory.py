@@ -85,8 +85,8 @@ class CoreShape:
 
 
 # Bytes of DTCM: code's data and stacks, a neuron with its recording places, 16 post events with traces, a row of the population table.
-DTCM_FIXED = 11_000
-DTCM_NEURON = 68
+DTCM_FIXED = 10_200
+DTCM_NEURON = 80
 DTCM_POST_EVENTS = 104
 DTCM_ROWS = 40
 # Bytes of SDRAM: parameters, provenance, tables of a core; parameters and states of a neuron.

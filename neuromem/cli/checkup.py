@@ -125,16 +125,20 @@ REASONS = {
 }
 
 
+USES = {"brian2": "the brian2 backend needs", "spinnaker": "neuromem verify, and export and import of NIR, need"}
+"""What the packages of each extra are for."""
+
+
 def check_packages(machine: Machine) -> Iterator[Finding]:
-    """What neuromem needs, what its Brian2 backend needs, and what these need of each other."""
+    """What neuromem needs, what its Brian2 backend and its SpiNNaker target need, and what these need of each other."""
     from packaging.requirements import Requirement
 
     wanted = [Requirement(text) for text in machine.requirements("neuromem")]
     core = [r for r in wanted if r.marker is None]
-    brian2 = [r for r in wanted if r.marker is not None and r.marker.evaluate({"extra": "brian2"})]
     clashing = set()
-    for requirement in [*core, *brian2]:
-        finding = _package(machine, requirement.name, str(requirement.specifier), needed=requirement in core)
+    extras = [(r, extra) for extra in USES for r in wanted if r.marker is not None and r.marker.evaluate({"extra": extra})]
+    for requirement, extra in [*((r, "") for r in core), *extras]:
+        finding = _package(machine, requirement.name, str(requirement.specifier), extra)
         clashing |= {requirement.name} if finding.state == "warning" else set()
         yield finding
     for owner in ("numba", "brian2", "brian2cuda"):
@@ -154,12 +158,13 @@ def check_packages(machine: Machine) -> Iterator[Finding]:
                 yield Finding(requirement.name, "warning", text, f"pip install '{requirement.name}{requirement.specifier}'")
 
 
-def _package(machine: Machine, name: str, specifier: str, needed: bool) -> Finding:
+def _package(machine: Machine, name: str, specifier: str, extra: str) -> Finding:
     from packaging.specifiers import SpecifierSet
 
-    found, remedy = machine.version(name), f"pip install '{name}{specifier}'" if needed else "pip install 'neuromem[brian2]'"
+    needed = not extra
+    found, remedy = machine.version(name), f"pip install '{name}{specifier}'" if needed else f"pip install 'neuromem[{extra}]'"
     if found is None:
-        return Finding(name, "missing", "not installed" if needed else "not installed; only the brian2 backend needs it", remedy, needed)
+        return Finding(name, "missing", "not installed" if needed else f"not installed; only {USES[extra]} it", remedy, needed)
     if not SpecifierSet(specifier).contains(found, prereleases=True):
         reason = REASONS.get(("neuromem", name.lower()))
         text = f"{found} is installed, but neuromem needs {specifier}" + (f": {reason}" if reason else "")
@@ -188,6 +193,7 @@ def check_kernel_cache(machine: Machine) -> Iterator[Finding]:
 ENGINES: tuple[tuple[str, dict[str, str]], ...] = (
     ("reference", {}),
     ("cpu", {}),
+    ("spinnaker-emulator", {}),
     ("brian2", {"codegen": "numpy"}),
     ("brian2", {"codegen": "cython"}),
     ("brian2", {"codegen": "cpp_standalone"}),

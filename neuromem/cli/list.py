@@ -1,4 +1,4 @@
-"""``neuromem list``: models, backends (with why one is missing) and experiments."""
+"""``neuromem list``: models, backends (with why one is missing), targets and experiments."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from neuromem.cli.table import aligned
 
 
 def list_everything() -> None:
-    """List models, backends and experiments."""
-    for title, rows in (("models", models()), ("backends", backends()), ("experiments", experiments())):
+    """List models, backends, targets and experiments."""
+    for title, rows in (("models", models()), ("backends", backends()), ("targets", targets()), ("experiments", experiments())):
         if rows:
             print(title)
             print(aligned(rows, indent="  "))
@@ -40,6 +40,13 @@ def backends() -> list[tuple[str, str]]:
         else:
             rows.append((name, f"available: {', '.join(f'{package} {version}' for package, version in versions.items())}"))
     return rows
+
+
+def targets() -> list[tuple[str, str]]:
+    """Return (name, what it is) of what can be exported to."""
+    from neuromem.targets import TARGETS
+
+    return list(TARGETS.items())
 
 
 def experiments() -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ def described(error: BaseException) -> str:
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.command("list", short_help="Models, backends, experiments.")(list_everything)
+app.command("list", short_help="Models, backends, targets, experiments.")(list_everything)
 app.command("show", short_help="A memory's parameters, Program and drawing.")(show)
 app.command("run", short_help="Run a protocol on a memory.")(run)
 app.command("compare", short_help="Do the backends agree?")(compare)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def run(
     model: options.Model,
     protocol: options.ProtocolName = None,
-    backend: Annotated[str, typer.Option("--backend", help="reference, cpu or brian2.")] = "cpu",
+    backend: Annotated[str, typer.Option("--backend", help="reference, cpu, spinnaker-emulator or brian2.")] = "cpu",
     codegen: Annotated[
         str | None, typer.Option("--codegen", metavar="numpy|cython|cpp_standalone", help="How brian2 runs.", show_default=False)
     ] = None,

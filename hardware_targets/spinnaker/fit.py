@@ -10,7 +10,8 @@ from neuromem.errors import LimitError, SpecError, UnsupportedError
 from neuromem.hardware_targets.spinnaker.fitted import RECEPTORS, Fitted, Load, Placement, Resources, WeightFit
 from neuromem.hardware_targets.spinnaker.fixed_point import ONE
 from neuromem.hardware_targets.spinnaker.limits import Board, board_named
-from neuromem.hardware_targets.spinnaker.splits import Split, incoming, split, stages_of
+from neuromem.hardware_targets.spinnaker.ranges import check_amplitudes, check_potentials, potential_notes, refractory_notes, trace_notes
+from neuromem.hardware_targets.spinnaker.splits import Split, arriving_packets, incoming, split, stages_of
 from neuromem.hardware_targets.spinnaker.weights import load_of, quantise, shifts_of
 from neuromem.ir.program import CellTable, Program, ProjectionTable
 from neuromem.spec.plasticity import STDP, AdditiveWeightDependence
@@ -34,10 +35,12 @@ def fit(program: Program, board: str | Board = "spinn5") -> Fitted:
     refuse_features(program, kind)
     cells = round_cells(program)
     ruled = replace(program, projections=tuple(deferred(p, kind) for p in program.projections))
+    check_amplitudes(ruled, kind)
     splits = split(ruled, kind)
     shifts = shifts_of(ruled, kind)
     tables, words, weights = quantise_all(ruled, shifts)
     fitted = replace(ruled, cells=cells, projections=tables)
+    check_potentials(fitted, kind)
     loads = tuple(
         load_of(ruled, p, receptor, shifts[p.name][i])
         for p in program.populations
@@ -46,7 +49,9 @@ def fit(program: Program, board: str | Board = "spinn5") -> Fitted:
     )
     placements = place(ruled, splits, shifts)
     resources = count_resources(ruled, placements, kind)
-    return Fitted(program, fitted, kind, placements, words, weights, loads, resources, notes(program, placements, loads, weights, kind))
+    return Fitted(
+        program, fitted, kind, placements, words, weights, loads, resources, notes(program, placements, loads, weights, resources, kind)
+    )
 
 
 def refuse_features(program: Program, board: Board) -> None:
@@ -82,7 +87,11 @@ def refuse_features(program: Program, board: Board) -> None:
 def refuse_mixed_rules(program: Program) -> None:
     """Raise ``UnsupportedError`` where two plastic projections into one population follow different rules."""
     for population in program.populations:
-        rules = {str(p.plasticity): p.name for p in incoming(program, population.name) if p.plasticity is not None}
+        rules = {
+            f"{p.plasticity.timing} {p.plasticity.weight_dependence}": p.name
+            for p in incoming(program, population.name)
+            if p.plasticity is not None
+        }
         if len(rules) > 1:
             first, second = list(rules.values())[:2]
             raise UnsupportedError(
@@ -198,19 +207,23 @@ def count_resources(program: Program, placements: tuple[Placement, ...], board: 
                 f"Population {p.name!r}: {p.sdram} bytes of SDRAM for one core; expected at most {usable}, all of a chip's: fewer synapses into it."
             )
     sdram = sum(p.sdram * p.n_cores for p in placements)
-    per_chip = board["board.cores"] // board["board.chips"] - board["chip.system_cores"]
+    per_chip = -(-board["board.cores"] // board["board.chips"]) - board["chip.system_cores"]  # of the chips with most cores
     chips = max(-(-cores // per_chip), -(-sdram // usable))
     boards = max(-(-cores // board.application_cores), -(-chips // board["board.chips"]))
     lost = {}
     for p in placements:
         if not p.is_source:
-            arriving = sum(program.population(name).size for name in {q.pre_name for q in incoming(program, p.name)})
-            lost[p.name] = max(0, arriving - (p.input_buffer - 1))
+            lost[p.name] = max(0, arriving_packets(incoming(program, p.name), program, p.ring_depth) - (p.input_buffer - 1))
     return Resources(cores, chips, boards, sdram, lost)
 
 
 def notes(
-    program: Program, placements: tuple[Placement, ...], loads: tuple[Load, ...], weights: tuple[WeightFit, ...], board: Board
+    program: Program,
+    placements: tuple[Placement, ...],
+    loads: tuple[Load, ...],
+    weights: tuple[WeightFit, ...],
+    resources: Resources,
+    board: Board,
 ) -> tuple[str, ...]:
     """Return in sentences what differs from the definition, or is at risk."""
     said = []
@@ -225,6 +238,13 @@ def notes(
             said.append(
                 f"{load.population}, {load.receptor}: {load.risk} of up to {load.worst if load.risk == 'worst case' else load.volley:g} nA does not fit in its ring buffer, which holds {load.capacity:g} nA; the rest is cut off."
             )
+    said += potential_notes(program, loads, board)
+    for q in placements:
+        lost = resources.packets_lost_at_worst.get(q.name, 0)
+        if lost:
+            said.append(
+                f"{q.name}: its cores hold {q.input_buffer - 1} spikes of one step; {lost} of up to {q.input_buffer - 1 + lost} would be lost. There is no DTCM for more."
+            )
     for fit_ in weights:
         if fit_.worst_error > 1 / 128:
             said.append(f"{fit_.projection}: weights are off by up to {100 * fit_.worst_error:.3g} %, in steps of {fit_.resolution:g} nA.")
@@ -238,9 +258,14 @@ def notes(
             )
         if rule.discipline == "immediate":
             said.append(f"{table.name}: weights are updated when the input spikes; read out, they lack what came since.")
+    said += trace_notes(program, board) + refractory_notes(program)
     for source in program.poisson:
         said.append(f"{source.name}: its Poisson spikes are drawn here and exported as spike times.")
-    said += [f"{q.name}: its spikes pass a delay extension of {q.stages} stages of {q.stage_steps} steps." for q in placements if q.stages]
+    said += [
+        f"{q.name}: its spikes pass a delay extension of {q.stages} stage{'s' * (q.stages != 1)} of {q.stage_steps} steps."
+        for q in placements
+        if q.stages
+    ]
     if program.dt < board.real("time.step"):
         said.append(f"A step of {program.dt:g} ms makes the board run {1 / program.dt:g} times slower than real time.")
     return tuple(said)

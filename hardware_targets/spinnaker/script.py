@@ -19,7 +19,8 @@ _HEAD = '''\
 
     python run.py                     # on a host with sPyNNaker {spynnaker} and a board; writes results/
     python check.py                   # compares results/ with what is expected
-    python run.py --simulator nest    # another PyNN simulator, as a witness; networks without plasticity only
+    python run.py --simulator nest    # another PyNN simulator, as a witness: its update is exact, the board's is not;
+                                      # no plasticity, and delays between cells from two steps on
 
 {cells} cells in {populations} populations, {synapses} synapses, {n_steps} steps of {dt:g} ms. tables.npz holds the synapses (from, to, weight in nA, delay
 in ms), stimulus.npz the input spikes (step, unit), REPORT.md what the board makes of them. Exported by neuromem {version}.
@@ -48,11 +49,17 @@ tables, stimulus = np.load(here / "tables.npz"), np.load(here / "stimulus.npz")
 
 _HELPERS = '''
 
+def stop(why):
+    raise SystemExit(f"run.py --simulator {arguments.simulator}: {why}; or --simulator spiNNaker.")
+
+
 def spikes_of(name, size):
     """Spike times in ms of each source unit."""
     step, unit = stimulus[name + ".step"], stimulus[name + ".unit"]
     if not len(step):
         return []  # sPyNNaker fails on a list of empty lists
+    if not on_board and step.min() < 2:  # pyNN.nest loses those of step 0 without a word
+        stop(f"{name} spikes at step {step.min()}, which only a board sends; expected input from step 2 on")
     return [(step[unit == u] * STEP).tolist() for u in range(size)]
 
 
@@ -62,13 +69,22 @@ def sources(name, size, **core):
 
 def cells(name, size, parameters, initial, **core):
     """Cells; ``core`` says how they are laid over cores: how many share one, and what its buffers hold."""
+    if not on_board and (np.any(initial["isyn_exc"]) or np.any(initial["isyn_inh"])):
+        stop(f"{name} begins with currents, which only a board takes; expected currents of 0")
     population = sim.Population(size, sim.IF_curr_exp(**parameters), label=name, **(core if on_board else {}))
     population.initialize(**(initial if on_board else {"v": initial["v"]}))
     return population
 
 
 def connect(name, pre, post, receptor, synapse=None):
-    synapses = sim.FromListConnector(list(map(tuple, tables[name].tolist())), column_names=["weight", "delay"])
+    table = tables[name]
+    table = table[np.lexsort((table[:, 1], table[:, 0]))]  # from lists that are not sorted, sPyNNaker loses synapses without a word
+    if not on_board and not isinstance(pre.celltype, sim.SpikeSourceArray):
+        # a board counts a delay from the beginning of the step in which a cell spikes, other simulators from its end
+        table[:, 3] = (np.rint(table[:, 3] / STEP) - 1) * STEP
+        if np.any(table[:, 3] < STEP):
+            stop(f"{name} has delays of one step between cells, which only a board delivers; expected at least two steps")
+    synapses = sim.FromListConnector(list(map(tuple, table.tolist())), column_names=["weight", "delay"])
     return sim.Projection(pre, post, synapses, synapse or sim.StaticSynapse(), receptor_type=receptor, label=name)
 '''
 
@@ -76,16 +92,17 @@ _TAIL = """
 {record}
 sim.run(N_STEPS * STEP)
 
-# results/: spikes (step, unit) of each population, final weights (nA) of each plastic projection
+# results/: spikes (step, unit) of each population, states, final weights (nA) of each plastic projection
+late = 0 if on_board else 1  # a board stamps a spike with the beginning of its step, other simulators with its end
 arguments.results.mkdir(exist_ok=True)
 spikes, states, weights = {{}}, {{}}, {{}}
 for name, population in populations.items():
     segment = population.get_data(clear=False).segments[0]
-    trains = [(np.rint(np.asarray(t.rescale("ms").magnitude) / STEP).astype(int), u) for u, t in enumerate(segment.spiketrains)]
+    trains = [(np.rint(np.asarray(t.rescale("ms").magnitude) / STEP).astype(int) - late, u) for u, t in enumerate(segment.spiketrains)]
     pairs = [(int(s), u) for steps, u in trains for s in steps]
     spikes[name] = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
     for signal in segment.analogsignals:
-        states[f"{{name}}.{{signal.name}}"] = np.asarray(signal.magnitude)
+        states[f"{{name}}.{{signal.name}}"] = np.asarray(signal.magnitude)[:N_STEPS]
 for name, projection in plastic.items():
     found = np.array(projection.get(["weight"], format="list", with_address=True))
     weights[name] = found.reshape(-1, 3)  # from, to, nA
@@ -225,9 +242,14 @@ def _record(program: Program) -> str:
             continue
         wanted = [q.variable for q in program.probes if q.population == p.name]
         names = [name for name in ("spikes", *recordable) if name in wanted]
+        shared = [name for name in names if name in ("spikes", "v")]
         if names:
-            lines.append(f"{variable(p.name)}.record({[recordable.get(name, name) for name in names]!r})\n")
-    states = 'if arguments.states:\n    for population in populations.values():\n        population.record(["v", "gsyn_exc", "gsyn_inh"])\n'
+            anywhere = "" if names == shared else f" if on_board else {shared!r}"
+            lines.append(f"{variable(p.name)}.record({[recordable.get(name, name) for name in names]!r}{anywhere})\n")
+    states = (
+        "if arguments.states:\n    for population in populations.values():\n"
+        '        population.record(["v", "gsyn_exc", "gsyn_inh"] if on_board else ["v"])\n'
+    )
     return "".join(lines) + states
 
 

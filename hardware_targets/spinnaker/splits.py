@@ -74,27 +74,57 @@ def longest_delays(program: Program) -> dict[tuple[str, str], int]:
 
 
 def _largest(population: PopulationTable, program: Program, board: Board, most: int) -> Split:
-    """Return the split with the most neurons on a core, at most ``most``, that boots and delivers."""
+    """Return the split with the most neurons on a core, at most ``most``, that boots and delivers.
+
+    Where no split leaves room for an input buffer that takes all spikes at once, return the one with the largest buffer.
+    """
     projections = incoming(program, population.name)
     longest = max((int(p.delay.max()) for p in projections), default=1)
+    plastic = any(p.plasticity is not None for p in projections)
+    best: CoreShape | None = None
     why, last_depth = "", 0
     for n in range(most, 0, -1):
         depth = ring_depth(n, longest, board["core.ring_buffer_bits"])
-        if depth == last_depth and not why.startswith(_MEMORY):
+        if depth == last_depth and why and not why.startswith(_MEMORY):
             continue  # nothing that was wrong gets better
         last_depth = depth
-        shape = _shape(population, projections, program, n, depth, board)
-        why = _obstacle(shape, projections, longest, board)
+        full = _buffer(arriving_packets(projections, program, depth), board)
+        shape = _fitting(CoreShape(n, depth, plastic, full, ()), board)
+        if best is not None and shape.input_buffer <= best.input_buffer:
+            continue  # rows leave no more room
+        why = _obstacle(shape, (), 1, board) if n > 1 else ""  # rows take long to count
         if not why:
-            return Split(n, shape)
-    raise LimitError(f"Population {population.name!r}: {why}")
+            shape = _fitting(_shape(population, projections, program, n, depth, full), board)
+            why = _obstacle(shape, projections, longest, board)
+        if not why and (best is None or shape.input_buffer > best.input_buffer):
+            best = shape
+        if not why and shape.input_buffer == full:
+            break
+    if best is None:
+        raise LimitError(f"Population {population.name!r}: {why}")
+    return Split(best.neurons, best)
+
+
+def _fitting(shape: CoreShape, board: Board) -> CoreShape:
+    """Return a shape with its input buffer halved, down to the default, until the core boots."""
+    while shape.dtcm > board["core.dtcm"] and shape.input_buffer > board["core.input_buffer"]:
+        shape = replace(shape, input_buffer=shape.input_buffer // 2)
+    return shape
+
+
+def arriving_packets(projections: tuple[ProjectionTable, ...], program: Program, depth: int) -> int:
+    """Return how many packets may reach a core in one step: a cell's spike, and one more from each stage of its delay extension."""
+    stages: dict[str, set[int]] = {}
+    for p in projections:
+        stages.setdefault(p.pre_name, set()).update(np.unique((p.delay - 1) // depth).tolist())
+    return sum(program.population(name).size * len(found) for name, found in stages.items())
 
 
 _MEMORY = "a core of"
 
 
 def _shape(
-    population: PopulationTable, projections: tuple[ProjectionTable, ...], program: Program, n: int, depth: int, board: Board
+    population: PopulationTable, projections: tuple[ProjectionTable, ...], program: Program, n: int, depth: int, buffer: int
 ) -> CoreShape:
     tables = [p for p in projections if p.plasticity is not None]
     lut = 0
@@ -102,12 +132,11 @@ def _shape(
         rule = tables[0].plasticity
         assert rule is not None
         lut = sum(-(-len(trace_table(tau, program.dt)) // 2) for tau in (rule.timing.tau_plus, rule.timing.tau_minus))
-    packets = sum(program.population(name).size for name in {p.pre_name for p in projections})
     return CoreShape(
         n,
         depth,
         bool(tables),
-        _buffer(packets, board),
+        buffer,
         tuple(row for p in projections for row in _rows(p, population, n, depth, program)),
         lut,
     )

@@ -44,13 +44,19 @@ def sums_of(program: Program, population: PopulationTable, receptor: str) -> Sum
     """Return what may arrive at a receptor in one step."""
     tables = [p for p in incoming(program, population.name) if p.receptor == receptor]
     worst = np.zeros(population.size)
-    volleys = [0.0]
+    volleys: dict[tuple[str, int], np.ndarray] = {}
     for p in tables:
-        np.add.at(worst, p.post - population.first, strongest(p))
-        for delay in np.unique(p.delay):
+        weight, cell = strongest(p), p.post - population.first
+        worst += np.bincount(cell, weight, population.size)
+        for delay in np.unique(p.delay).tolist():
             chosen = p.delay == delay
-            volleys.append(float(np.bincount(p.post[chosen] - population.first, strongest(p)[chosen]).max()))
-    return Sums(max((float(strongest(p).max()) for p in tables), default=0.0), max(volleys), float(worst.max(initial=0.0)))
+            volley = volleys.setdefault((p.pre_name, delay), np.zeros(population.size))
+            volley += np.bincount(cell[chosen], weight[chosen], population.size)
+    return Sums(
+        max((float(strongest(p).max()) for p in tables), default=0.0),
+        max((float(v.max()) for v in volleys.values()), default=0.0),
+        float(worst.max(initial=0.0)),
+    )
 
 
 def shift_for(load: float) -> int:
@@ -79,12 +85,13 @@ def worst_error(values: np.ndarray, shift: int) -> float:
 
 def choose_shift(program: Program, population: PopulationTable, receptor: str, board: Board) -> int:
     """Return the shift of one receptor; raise ``LimitError`` when a single weight is too large for any."""
-    sums = sums_of(program, population, receptor)
-    least, most = shift_for(sums.largest), board["numbers.largest_shift"]
-    if least > most:
+    sums, most = sums_of(program, population, receptor), board["numbers.largest_shift"]
+    capacity = 65535 * 2.0 ** (most - 15)
+    if sums.largest > capacity:
         raise LimitError(
-            f"Population {population.name!r}, {receptor}: a weight of {sums.largest:g} nA; expected below {2.0**most:g} nA, the largest that 16 bits hold: smaller weights and cm."
+            f"Population {population.name!r}, {receptor}: a weight of {sums.largest:g} nA; expected at most {capacity:g} nA, the largest that 16 bits hold: smaller weights and cm."
         )
+    least = min(most, shift_for(sums.largest))
     values = fine_values(program, population.name, receptor)
     shift = min(most, shift_for(sums.worst))
     while shift > max(least, min(most, shift_for(sums.volley))) and worst_error(values, shift) > COARSEST:

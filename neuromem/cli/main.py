@@ -14,6 +14,7 @@ from neuromem.cli.capacity import capacity
 from neuromem.cli.compare import compare
 from neuromem.cli.doctor import doctor
 from neuromem.cli.export import export
+from neuromem.cli.import_nir import import_nir
 from neuromem.cli.import_recording import import_recording
 from neuromem.cli.list import list_everything
 from neuromem.cli.run import run
@@ -58,6 +59,7 @@ app.command("compare", short_help="Do the backends agree?")(compare)
 app.command("capacity", short_help="How many patterns does a memory hold?")(capacity)
 app.command("export", short_help="Write a memory as a package for a board.")(export)
 app.command("verify", short_help="Run an export on the board's own binaries, emulated.")(verify)
+app.command("import-nir", short_help="What network is in a NIR graph?")(import_nir)
 app.command("import-recording", short_help="Bring a board's results back as a run.")(import_recording)
 app.command("doctor", short_help="Is this machine ready?")(doctor)
 

@@ -142,12 +142,12 @@ def compare_run(simulation: SpinnakerSimulation, machine: Machine, network: Mapp
             compared.append(compare_arrays(f"{p.name}: {what}", rows[p.name, ours], theirs, names))
         counts = simulation.counts(p.name)
         words = [counted[piece.core] for piece in network.population(p.name).slices]
-        for what, mine, word in (
-            ("sums cut off", counts.saturated, "ring_buffer_saturations"),
-            ("packets lost", counts.lost, "lost_packets"),
-            ("synaptic events", counts.events, "synaptic_events"),
+        for what, mine, counted_as in (
+            ("sums cut off", counts.saturated, ("ring_buffer_saturations", "plastic_saturations")),
+            ("packets lost", counts.lost, ("lost_packets",)),
+            ("synaptic events", counts.events, ("synaptic_events",)),
         ):
-            count = sum(w[word] for w in words)
+            count = sum(w[name] for w in words for name in counted_as)
             compared.append(Comparison(f"{p.name}: {what}", 1, "" if mine == count else f"{mine} emulated, {count} by the binaries"))
     return [*compared, *compare_learning(simulation, synapses, network, names)]
 

@@ -1,7 +1,7 @@
 """What a core has written to its log, as text.
 
-A log is a chain of blocks ``{next, seconds, milliseconds, bytes used}`` with text behind. A line is the number of a message and its arguments,
-separated by the character 0x1E; the messages are in a database of the package spinn_utilities.
+A log is a chain of blocks ``{next, seconds, milliseconds, bytes used}`` with text behind. A line is the number of a message and
+its arguments, separated by the character 0x1E; the messages are in a database of the package spinn_utilities.
 """
 
 from __future__ import annotations

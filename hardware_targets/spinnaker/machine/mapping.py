@@ -125,7 +125,7 @@ class MappedNetwork:
     """A mapped network.
 
     ``populations`` are in the order of first appearance in placements.json; packets that wait for a core together are
-    sorted by this order, then by neuron. ``tick_us`` is the step in microseconds. ``port`` is that of run-time messages.
+    sorted by this order (see ``Machine``). ``tick_us`` is the step in microseconds. ``port`` is that of run-time messages.
     ``width`` and ``height`` (chips) are where links wrap around.
     """
 
@@ -213,7 +213,8 @@ def _plan(core: CoreId, label: str | None, regions: dict[int, Region], database:
     if binary not in UNDERSTOOD:
         raise UnsupportedError(
             f"{where} ({label}) runs {binary}, which the emulated board does not know; expected {listing(UNDERSTOOD)}: cells IF_curr_exp "
-            "with static synapses or SpikePairRule and AdditiveWeightDependence, n_synapse_cores=0 where a step is below 1 ms, and SpikeSourceArray"
+            "with static synapses or SpikePairRule and AdditiveWeightDependence, n_synapse_cores=0 where a step is below 1 ms, and "
+            "SpikeSourceArray"
         )
     parameters = regions.get(REGION_CORE_PARAMETERS)
     words = parameters.words() if parameters is not None else ()

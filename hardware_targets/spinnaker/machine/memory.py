@@ -97,7 +97,8 @@ class ChipMemory:
         if self._next > reg.SDRAM_BASE + reg.SDRAM_BYTES:
             raise LimitError(
                 f"chip {self.x},{self.y}: {what} needs {n_bytes} bytes of SDRAM, and "
-                f"{max(0, reg.SDRAM_BASE + reg.SDRAM_BYTES - address)} of {reg.SDRAM_BYTES} are left; record less, or fewer neurons on a chip"
+                f"{max(0, reg.SDRAM_BASE + reg.SDRAM_BYTES - address)} of {reg.SDRAM_BYTES} are left; "
+                "record less, or fewer neurons on a chip"
             )
         return address
 

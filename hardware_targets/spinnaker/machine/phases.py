@@ -46,9 +46,10 @@ class _Chip:
 class Machine:
     """A mapped network on an emulated board, booted. Close it, or use it in a ``with`` block.
 
-    A run is the same whenever it is repeated: cores run one after the other, in the order of placements.json at the timer and of (x, y, p) in
-    a round of packets; and the packets of a round that reach a core wait there in the order of their population in ``network.populations``, then
-    of their stage of delay (those of the population itself come first), then of their neuron, whatever core sent them.
+    A run is the same whenever it is repeated: cores run one after the other, in the order of placements.json at the timer and
+    of (x, y, p) in a round of packets; and the packets of a round that reach a core wait there in the order of the ticks for which a delay
+    extension held them (those of a population itself come first), then of their population in ``network.populations``, then of their neuron,
+    whatever core sent them.
 
     Raises ``LimitError`` where a binary does not start, ``FileError`` where one is not there, and ``BackendMissingError``
     where sPyNNaker or Unicorn is not installed.

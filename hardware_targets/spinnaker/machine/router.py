@@ -12,7 +12,7 @@ from neuromem.hardware_targets.spinnaker.machine.mapping import CoreId, CorePlan
 _LINKS: Final = ((1, 0), (1, 1), (0, 1), (-1, 0), (-1, -1), (0, -1))
 """What each of a chip's six links adds to its (x, y)."""
 Rank = tuple[int, int, int]
-"""Place of its population, stage of delay (0: the population itself), neuron."""
+"""Ticks for which a delay extension held it (0: it comes from the population itself), place of its population, neuron."""
 
 
 class Router:
@@ -51,8 +51,8 @@ class Router:
     def _rank(self, sender: CorePlan, key: int) -> Rank:
         number = (key - _first_key(sender)) >> sender.colour_bits
         size = sender.high - sender.low
-        stage = number // size + 1 if sender.is_delay else 0
-        return self._places[sender.population], stage, sender.low + number % size
+        held = (number // size + 1) * sender.stage_steps if sender.is_delay else 0
+        return held, self._places[sender.population], sender.low + number % size
 
     def _follow(self, core: CoreId, key: int) -> tuple[CoreId, ...]:
         reached: dict[CoreId, None] = {}

@@ -1,13 +1,13 @@
 """The synapses of a core, decoded from its population table and its rows in SDRAM.
 
-The table is counts of entries and of addresses, then five words an entry (one for each source population, and one for each of its delay
-extensions) ``{key; mask; start 13 bits, colour bits 3, count 16; core mask 16, core shift 16; neurons per core 16, words of bits 16}``, then a word
-an address (one for each projection) ``{row length 8 bits, address / 16 in 24}``. Row i of a source holds ``plastic words, static words, controls``::
+The table is counts of entries and of addresses, then five words an entry (one for each source population, and one for each of
+its delay extensions) ``{key; mask; start 13 bits, colour bits 3, count 16; core mask 16, core shift 16; neurons per core 16, words
+of bits 16}``, then a word an address (one for each projection) ``{row length 8 bits, address / 16 in 24}``. Row i of a source is::
 
     P, P words of plastic region, S, C, S static words, C controls of 16 bits
 
-A static word is ``weight << 16 | delay << (type bits + index bits) | type << index bits | index``, a control its low half. The plastic region is
-the tick of the row's last spike, its trace (S4.11, low half), and the weights (u16).
+A static word is ``weight << 16 | delay << (type bits + index bits) | type << index bits | index``, a control its low half. The
+plastic region is the tick of the row's last spike, its trace (S4.11, low half), and the weights (u16).
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ class Readable(Protocol):
 class Synapses:
     """The synapses onto a population; arrays of shape (n_synapses,), in the order of cores, table and rows.
 
-    ``pre_population``: place of the source in ``MappedNetwork.populations``; ``pre``, ``post``: units of the populations; ``receptor``: 0
-    excitatory, 1 inhibitory; ``weight``: 16-bit words, which stand for ``weight 2^(shift - 15)`` nA with the shift of the receptor;
-    ``delay``: ticks, those of delay extensions included; ``plastic``; ``last_pre`` and ``pre_trace``: tick and S4.11 trace of the row at the
-    last spike of the pre neuron, of plastic synapses. ``projection``: number of the address within its entry, in table order.
+    ``pre_population``: place of the source in ``MappedNetwork.populations``; ``pre``, ``post``: units of the populations;
+    ``receptor``: 0 excitatory, 1 inhibitory; ``weight``: 16-bit words, which stand for ``weight 2^(shift - 15)`` nA with the shift
+    of the receptor;
+    ``delay``: ticks, those of delay extensions included; ``plastic``; ``last_pre`` and ``pre_trace``: tick and S4.11 trace of the
+    row at the last spike of the pre neuron, of plastic synapses. ``projection``: number of the address within its entry, in table order.
     ``shifts``: by receptor. ``ring_depth``: ticks that the core itself can delay.
     """
 

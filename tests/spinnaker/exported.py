@@ -1,0 +1,103 @@
+"""Exports for the tests: small networks of every kind, their packages, and results as a board would give them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from neuromem.hardware_targets.spinnaker.package import read_package
+from neuromem.ir.lower import lower
+from neuromem.ir.program import Program
+from neuromem.spec import (
+    STDP,
+    AdditiveWeightDependence,
+    FromListConnector,
+    IFCurrExp,
+    Network,
+    Population,
+    Probe,
+    Projection,
+    SpikePairRule,
+    SpikeSourceArray,
+    StaticSynapse,
+    Stimulus,
+)
+
+Integrator = Literal["exact", "spinnaker"]
+
+
+def cell(integrator: Integrator = "spinnaker", **changes: float) -> IFCurrExp:
+    """A cell without a round number in it, so that every constant of the arithmetic matters."""
+    odd = {
+        "tau_m": 17.3, "cm": 0.83, "v_rest": -61.7, "v_reset": -63.1, "v_thresh": -54.9, "tau_refrac": 1.7, "tau_syn_E": 3.7, "tau_syn_I": 6.1,
+        "i_offset": 0.31,
+    }  # fmt: skip
+    return IFCurrExp(**{**odd, **changes}, integrator=integrator)
+
+
+def random_synapses(
+    rng: np.random.Generator, n: int, m: int, p: float, weight: tuple[float, float], delays: list[float]
+) -> FromListConnector:
+    """Each pair with probability ``p``; weights (nA) of four digits, delays (ms) from a list."""
+    pairs = np.argwhere(rng.random((n, m)) < p)
+    weights, chosen = np.round(rng.uniform(*weight, len(pairs)), 4), rng.choice(delays, len(pairs))
+    return FromListConnector(np.column_stack([pairs, weights, chosen]))
+
+
+def random_stimulus(rng: np.random.Generator, name: str, size: int, n_steps: int, p: float, dt: float = 1.0) -> Stimulus:
+    """Each unit in each step but the first two with probability ``p``."""
+    step, unit = np.nonzero(rng.random((n_steps, size)) < p)
+    return Stimulus(name, unit[step > 1], step[step > 1] * dt)
+
+
+def small() -> Program:
+    """Two populations; static, plastic and inhibitory synapses."""
+    network = Network(
+        (
+            Population("input", 3, SpikeSourceArray()),
+            Population("left", 4, cell()),
+            Population("right", 2, cell(i_offset=np.array([0.25, 0.5]))),  # type: ignore[arg-type]
+        ),
+        (
+            Projection("input", "left", FromListConnector([(0, 0, 6.0, 1.0), (1, 1, 5.5, 2.0), (2, 2, 5.0, 3.0), (0, 3, 6.5, 1.0)]), StaticSynapse()),
+            Projection(
+                "left", "right", FromListConnector([(i, j, 1.0 + i / 4, 1.0 + 2 * j) for i in range(4) for j in range(2)]), StaticSynapse(),
+                plasticity=STDP(SpikePairRule(20.0, 17.0, 0.25, 0.125), AdditiveWeightDependence(0.0, 3.0), "deferred"),
+            ),
+            Projection("right", "left", FromListConnector([(0, 1, 0.7, 2.0), (1, 2, 0.3, 5.0)]), StaticSynapse(), "inhibitory"),
+        ),
+        (Stimulus("input", np.array([0, 1, 2, 0, 2, 1]), np.array([1.0, 1.0, 2.0, 9.0, 10.0, 14.0])),),
+        (Probe("left"), Probe("right"), Probe("right", "v")),
+    )  # fmt: skip
+    return lower(network, dt=1.0, n_steps=40)
+
+
+def results_of(
+    folder: Path,
+    results: Path | None = None,
+    *,
+    spikes: Mapping[str, np.ndarray] | None = None,
+    weights: Mapping[str, np.ndarray] | None = None,
+    states: Mapping[str, np.ndarray] | None = None,
+    digest: str | None = None,
+) -> Path:
+    """Write the results that the package in ``folder`` expects, as its run.py would; what is given replaces what is expected."""
+    package = read_package(folder)
+    results = folder / "results" if results is None else results
+    results.mkdir(exist_ok=True)
+    found = {name: package.expected[f"spikes.{name}"] for name in package.manifest["spikes"]}
+    learned = {}
+    for p in package.manifest["projections"]:
+        name = p["projection"]
+        if p["plastic"] and name in package.tables:
+            learned[name] = np.column_stack([package.tables[name][:, :2], package.expected[f"weights.{name}"] * p["resolution"]])
+    np.savez(results / "spikes.npz", **{**found, **(spikes or {})})  # type: ignore[arg-type]
+    np.savez(results / "weights.npz", **{**learned, **(weights or {})})  # type: ignore[arg-type]
+    np.savez(results / "states.npz", **(states or {}))  # type: ignore[arg-type]
+    about = {"simulator": "spiNNaker", "digest": package.manifest["digest"] if digest is None else digest}
+    (results / "run.json").write_text(json.dumps(about, indent=2) + "\n")
+    return results

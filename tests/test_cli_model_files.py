@@ -10,7 +10,7 @@ from cli_testing import say
 
 from neuromem.errors import FileError, SpecError
 from neuromem.model_files import find_model
-from neuromem.models import ca3_cam
+from neuromem.models import MODELS, ca3_cam
 
 GOOD = """\
 from __future__ import annotations
@@ -159,6 +159,8 @@ def test_run_a_file_with_its_own_protocol_and_with_a_toml_file() -> None:
     )  # fmt: skip
 
 
+KNOWN = ", ".join(sorted(MODELS))
+
 ERRORS = {
     ("none.py:build",): "none.py: no such file; expected a model file as path/to/file.py:function.",
     ("folder.py:build",): "folder.py: cannot be read (Is a directory); expected a model file as path/to/file.py:function.",
@@ -180,12 +182,8 @@ ERRORS = {
     ("exits.py:build",): "exits.py:2: SystemExit: 3 (while the file was loaded).",
     ("protocols.py:build",): "protocols.py: PROTOCOLS['a'] is a int; expected a ProtocolRecipe or a Trial.",
     ("protocol_list.py:build",): "protocol_list.py: PROTOCOLS is a list; expected a dictionary of ProtocolRecipe or Trial by name.",
-    (
-        "ca3-cma",
-    ): "model 'ca3-cma'; expected one of bcpnn, ca3-cam, dense, hetero, hopfield, sequence, willshaw, or a file of your own as path/to/file.py:function (did you mean 'ca3-cam'?).",
-    (
-        "mine:build",
-    ): "model 'mine:build'; expected one of bcpnn, ca3-cam, dense, hetero, hopfield, sequence, willshaw, or a file of your own as path/to/file.py:function.",
+    ("ca3-cma",): f"model 'ca3-cma'; expected one of {KNOWN}, or a file of your own as path/to/file.py:function (did you mean 'ca3-cam'?).",
+    ("mine:build",): f"model 'mine:build'; expected one of {KNOWN}, or a file of your own as path/to/file.py:function.",
 }
 
 

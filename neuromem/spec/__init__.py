@@ -52,6 +52,7 @@ from neuromem.spec.plasticity import (
 )
 from neuromem.spec.population import Population, View
 from neuromem.spec.protocol import Operation, Protocol, ProtocolRecipe, forget, recall, store
+from neuromem.spec.realise import Realisation, realise
 from neuromem.spec.synapses import StaticSynapse
 from neuromem.spec.trial import Trial
 from neuromem.spec.units import (
@@ -119,6 +120,7 @@ __all__ = [
     "ProtocolRecipe",
     "PseudoInverse",
     "RandomDistribution",
+    "Realisation",
     "Retention",
     "Role",
     "Sign",
@@ -139,6 +141,7 @@ __all__ = [
     "Variance",
     "View",
     "forget",
+    "realise",
     "recall",
     "store",
 ]

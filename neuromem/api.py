@@ -1,4 +1,4 @@
-"""The verbs of neuromem for a user's program: check, lower, build, run, and keeping runs.
+"""The verbs of neuromem for a user's program: check, lower, fit, build, run, and keeping runs.
 
 Backends and zarr are imported when they are first used.
 """
@@ -28,6 +28,7 @@ from neuromem.spec.protocol_file import ProtocolFile
 
 if TYPE_CHECKING:
     from neuromem.backends.base import Progress, Simulation
+    from neuromem.hardware_targets.spinnaker.fitted import Fitted
     from neuromem.runs.matrix_session import MatrixSession
     from neuromem.runs.session import Session
 
@@ -37,6 +38,7 @@ __all__ = [
     "StoredRun",
     "build",
     "check",
+    "fit",
     "load_model",
     "load_protocol",
     "lower",
@@ -100,6 +102,16 @@ def lower(
             definition, dt=_needed("lower", "dt", dt), n_steps=_needed("lower", "n_steps", n_steps), seed=seed, input_seed=input_seed
         )
     raise SpecError(f"lower: {type(definition).__name__}; expected a MemoryModel or a Network.")
+
+
+def fit(program: Program, board: str = "spinn5") -> Fitted:
+    """Return ``program`` as a SpiNNaker board of kind ``spinn3`` or ``spinn5`` will hold it, with a report of what had to be done.
+
+    Raises ``UnsupportedError`` for what a board does not do, and ``LimitError`` for what does not fit.
+    """
+    from neuromem.hardware_targets.spinnaker import fit as spinnaker
+
+    return spinnaker.fit(program, board)
 
 
 @overload

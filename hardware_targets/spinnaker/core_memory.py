@@ -89,6 +89,6 @@ DTCM_FIXED = 10_200
 DTCM_NEURON = 80
 DTCM_POST_EVENTS = 104
 DTCM_ROWS = 40
-# Bytes of SDRAM: parameters, provenance, tables of a core; parameters and states of a neuron.
-SDRAM_FIXED = 20_000
-SDRAM_NEURON = 200
+# Bytes of SDRAM, from the mappings of sPyNNaker 7.4.1 and rounded up: tables of a core; parameters and states of a neuron. Recordings are not in it.
+SDRAM_FIXED = 2_000
+SDRAM_NEURON = 160

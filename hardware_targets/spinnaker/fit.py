@@ -149,13 +149,6 @@ def _check_resistance(program: Program, p: dict[str, np.ndarray]) -> None:
         raise LimitError(
             f"Population {_owner(program, cell)!r}: i_offset = {program.cells.parameters['i_offset'][row, cell]:g} nA would be {p['i_offset'][row, cell]:g} on the board, which moves v by {lost[row, cell]:.3g} mV with tau_m / cm = {resistance[row, cell]:g} MOhm; expected less than 1 % of the way to v_thresh: a larger cm, with i_offset and weights scaled up."
         )
-    offset = np.abs(p["i_offset"]) * resistance
-    large = np.argwhere(offset >= 65536)
-    if large.size:
-        row, cell = large[0]
-        raise LimitError(
-            f"Population {_owner(program, cell)!r}: i_offset tau_m / cm = {offset[row, cell]:g} mV; expected below 65536, or it would change sign on the board: a smaller i_offset."
-        )
 
 
 def deferred(p: ProjectionTable, board: Board) -> ProjectionTable:
@@ -214,7 +207,10 @@ def count_resources(program: Program, placements: tuple[Placement, ...], board: 
     for p in placements:
         if not p.is_source:
             lost[p.name] = max(0, arriving_packets(incoming(program, p.name), program, p.ring_depth) - (p.input_buffer - 1))
-    return Resources(cores, chips, boards, sdram, lost)
+    entries = sum(
+        p.n_cores + p.n_delay_cores for p in placements if any(q.pre_name == p.name and q.n_synapses for q in program.projections)
+    )
+    return Resources(cores, chips, boards, sdram, entries, lost)
 
 
 def notes(

@@ -92,12 +92,13 @@ class Load:
 
 @dataclass(frozen=True)
 class Resources:
-    """What the whole network takes: cores with those of delay extensions, chips and boards at least, bytes of SDRAM, keys."""
+    """What the whole network takes: cores with those of delay extensions, chips and boards at least, bytes of SDRAM, entries in a router at most."""
 
     cores: int
     chips: int
     boards: int
     sdram: int
+    routing_entries: int
     packets_lost_at_worst: Mapping[str, int]
 
 

@@ -55,9 +55,11 @@ def mapped_synapses(network: MappedNetwork) -> dict[str, Synapses]:
 
 
 def compare_mapping(fitted: Fitted, network: MappedNetwork) -> list[Comparison]:
-    """Return the comparison of cores, shifts, ring depths, every synapse, and reachability."""
-    synapses = mapped_synapses(network)
+    """Return the comparison of cores, shifts, ring depths, every synapse, and reachability; where cores differ, of these only."""
     compared = [compare_cores(fitted, network)]
+    if not compared[0].equal:
+        return compared
+    synapses = mapped_synapses(network)
     for p in fitted.program.populations:
         if not p.is_source:
             compared += compare_synapses(fitted, network, p.name, synapses.get(p.name))

@@ -25,7 +25,8 @@ def report_text(fitted: Fitted, expected: Expected, origin: Origin, pictures: Se
         f"{program.cells.n} cells and {program.n_sources} inputs in {len(program.populations)} populations, {sum(p.n_synapses for p in program.projections)} synapses "
         f"({sum(p.n_synapses for p in program.plastic)} plastic), {program.n_steps} steps of {program.dt:g} ms. Program {fitted.defined.digest[:12]}.",
         f"It takes {r.cores} cores, at least {r.chips} chip{'s' * (r.chips != 1)} of {r.boards} board{'s' * (r.boards != 1)} "
-        f"(one board has {fitted.board.application_cores} cores for it), and about {r.sdram / 2**20:.2f} MiB of SDRAM without recordings.",
+        f"(one board has {fitted.board.application_cores} cores for it), about {r.sdram / 2**20:.2f} MiB of SDRAM without recordings, "
+        f"and at most {r.routing_entries} of the {fitted.board['chip.routing_entries']} entries of a router.",
         "## What to know" if fitted.notes else "",
         "\n".join(f"- {note}" for note in fitted.notes),
         "## Results expected",

@@ -11,6 +11,7 @@ memories recall in synchronous volleys, so the shift is chosen here, and written
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,7 +62,7 @@ def sums_of(program: Program, population: PopulationTable, receptor: str) -> Sum
 
 def shift_for(load: float) -> int:
     """Return the least shift whose ring buffer holds ``load`` nA: ``load < 2^shift``."""
-    return max(0, int(np.floor(np.log2(load))) + 1) if load > 0 else 0
+    return max(0, math.frexp(load)[1])  # load = m 2^e with 1/2 <= m < 1
 
 
 def fine_values(program: Program, population: str, receptor: str) -> np.ndarray:

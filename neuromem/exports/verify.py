@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuromem.backends.interrupts import held_interrupts
 from neuromem.backends.spinnaker_emulator import SpinnakerSimulation
 from neuromem.errors import FileError
 from neuromem.hardware_targets.spinnaker.limits import board_named
@@ -61,7 +63,9 @@ def verify(folder: Path, say: Say = lambda what, done, total: None) -> Verificat
         network = load_mapping(mapped)
         mapping = tuple(compare_mapping(simulation.fitted, network))
         say("booting", 0, 1)
-        with Machine(network) as machine:
+        with ExitStack() as booted:
+            with held_interrupts():  # an exception in Unicorn's callbacks would be lost
+                machine = booted.enter_context(Machine(network))
             n_steps = package.manifest["n_steps"]
             machine.run(n_steps, source_spikes(package), lambda tick: say("running", tick + 1, n_steps))
             binaries = tuple(compare_run(simulation, machine, network))

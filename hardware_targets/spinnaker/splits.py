@@ -114,10 +114,10 @@ def _fitting(shape: CoreShape, board: Board) -> CoreShape:
 
 def arriving_packets(projections: tuple[ProjectionTable, ...], program: Program, depth: int) -> int:
     """Return how many packets may reach a core in one step: a cell's spike, and one more from each stage of its delay extension."""
-    stages: dict[str, set[int]] = {}
+    stages: dict[str, int] = {}
     for p in projections:
-        stages.setdefault(p.pre_name, set()).update(np.unique((p.delay - 1) // depth).tolist())
-    return sum(program.population(name).size * len(found) for name, found in stages.items())
+        stages[p.pre_name] = max(stages.get(p.pre_name, 0), (int(p.delay.max()) - 1) // depth)
+    return sum(program.population(name).size * (1 + n) for name, n in stages.items())
 
 
 _MEMORY = "a core of"

@@ -57,7 +57,8 @@ class SynapseLayout:
                 self.first_core[q.name] = len(capacity)
                 capacity += [q.input_buffer - 1] * q.n_cores
         parts = [_Synapses(fitted, table, index, self.first_core) for index, table in enumerate(program.projections)]
-        lags = np.unique(np.concatenate([np.zeros(1, np.int64), *(p.lag for p in parts)]))
+        stages = [q.stage_steps * np.arange(1, q.stages + 1) for q in fitted.placements]
+        lags = np.unique(np.concatenate([np.zeros(1, np.int64), *stages]))
 
         def joined(name: str) -> np.ndarray:
             return np.concatenate([np.empty(0, np.int64), *(getattr(p, name) for p in parts)])
@@ -75,9 +76,7 @@ class SynapseLayout:
         )
         n_units, n_lags = program.n_units, lags.size
         row_key = keys[starts, 0] * n_lags + keys[starts, 1] if len(keys) else np.empty(0, np.int64)
-        self.row_key_lag = lags[keys[starts, 1]] if len(keys) else np.empty(0, np.int64)
-        self.row_unit = keys[starts, 0] if len(keys) else np.empty(0, np.int64)
-        route_pointer, route = _routes(fitted, unit, lag, core, n_lags)
+        route_pointer, route = _routes(fitted, unit, core, lags)
         rules, decay = _rules(fitted)
         self.tables = k.Tables(
             lag=lags,
@@ -127,29 +126,30 @@ def _pointers(key: np.ndarray, n_units: int, n_lags: int) -> np.ndarray:
     return pointers.astype(np.int64)
 
 
-def _routes(fitted: Fitted, unit: np.ndarray, lag: np.ndarray, core: np.ndarray, n_lags: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return which cores the packets of each unit reach: all those to which its own core has a synapse, directly or through its delay extension."""
+def _routes(fitted: Fitted, unit: np.ndarray, core: np.ndarray, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which cores the packets of each unit reach.
+
+    A spike goes to all cores to which its own core has a synapse, whatever the delay; and from each stage of its delay extension, if there is one, once more to
+    those of them whose population needs it.
+    """
     program = fitted.program
-    core_of = np.empty(program.n_units, np.int64)
-    n_cores = 0
+    post_of = np.concatenate([np.empty(0, np.int64), *(np.full(q.n_cores, i) for i, q in enumerate(fitted.placements) if not q.is_source)])
+    late = {
+        (p.pre_name, p.post_name) for p in program.projections if p.n_synapses and p.delay.max() > fitted.placement(p.post_name).ring_depth
+    }
+    keys, routes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for p, q in zip(program.populations, fitted.placements, strict=True):
-        core_of[p.first : p.first + p.size] = n_cores + np.arange(p.size) // q.neurons_per_core
-        n_cores += q.n_cores
-    if not unit.size:
-        return np.zeros((program.n_units, n_lags + 1), np.int64), np.empty(0, np.int64)
-    # a delay extension sends a spike only of the stages in which the cell has synapses, but to all its cores
-    reached = np.unique(np.stack([core_of[unit], np.minimum(lag, 1), core], axis=1), axis=0)
-    keys, routes = [], []
-    stages = np.unique(np.stack([unit, lag], axis=1), axis=0)
-    for j in range(n_lags):
-        units = np.arange(program.n_units) if j == 0 else stages[stages[:, 1] == j, 0]
-        for u in units.tolist():
-            cores = reached[(reached[:, 0] == core_of[u]) & (reached[:, 1] == min(j, 1)), 2]
-            keys.append(np.full(cores.size, u * n_lags + j))
-            routes.append(cores)
+        delayed = np.searchsorted(lags, q.stage_steps * np.arange(1, q.stages + 1))
+        for low in range(0, p.size, q.neurons_per_core):
+            units = np.arange(p.first + low, p.first + min(low + q.neurons_per_core, p.size))
+            direct = np.unique(core[(unit >= units[0]) & (unit <= units[-1])])
+            needing = direct[[(p.name, fitted.placements[post_of[c]].name) in late for c in direct]] if direct.size else direct
+            for lag, cores in ((0, direct), *((int(stage), needing) for stage in delayed)):
+                keys.append(np.repeat(units * lags.size + lag, cores.size))
+                routes.append(np.tile(cores, units.size))
     key, route = np.concatenate(keys), np.concatenate(routes)
     order = np.argsort(key, kind="stable")
-    return _pointers(key[order], program.n_units, n_lags), np.ascontiguousarray(route[order], np.int64)
+    return _pointers(key[order], program.n_units, lags.size), np.ascontiguousarray(route[order], np.int64)
 
 
 def _rules(fitted: Fitted) -> tuple[np.ndarray, np.ndarray]:

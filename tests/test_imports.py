@@ -85,6 +85,26 @@ def test_a_model_imports_definitions_only(file: Path) -> None:
     assert [(name, line) for name, line in inner(file) if name.split(".")[0] not in allowed] == []
 
 
+def test_a_target_never_imports_a_backend() -> None:
+    root = MODELS.parent / "hardware_targets"
+    if not root.is_dir():
+        root = LIBRARY / "hardware_targets"
+    files = sorted(root.rglob("*.py"))
+    assert len(files) > 10
+    wrong = [(f.name, name) for f in files for name, _ in inner(f) if RANK[name.split(".")[0]] > RANK["hardware_targets"]]
+    assert wrong == []
+    heavy = ("unicorn", "spynnaker", "pyNN", "nir", "h5py", "norse", "torch")
+    at_the_top = [
+        (f.name, alias.name)
+        for f in files
+        for node in ast.parse(f.read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if (alias.name if isinstance(node, ast.Import) else node.module or "").split(".")[0] in heavy
+    ]
+    assert at_the_top == []
+
+
 def test_experiments_are_imported_by_nobody_and_leave_out_the_command_line() -> None:
     root = MODELS.parent / "experiments"
     if not root.is_dir():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import neuromem
 from neuromem.errors import LimitError, SpecError
+from neuromem.hardware_targets.spinnaker.core_memory import SDRAM_FIXED, SDRAM_NEURON
 from neuromem.hardware_targets.spinnaker.fit import fit
 from neuromem.hardware_targets.spinnaker.fitted import Fitted
 from neuromem.hardware_targets.spinnaker.limits import boards
@@ -24,9 +25,8 @@ STRONG = IFCurrExp(cm=1000.0, integrator="spinnaker")  # 0.02 MOhm, so that thou
 
 # Ring-buffer shifts
 
-ROWS = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 1), st.floats(2.0**-7, 2.0**9), st.integers(1, 3).map(float)), min_size=1, max_size=8
-)
+WEIGHTS = st.integers(2**13, 2**29).map(lambda k: k / 2**20)  # nA; sums of them have no rounding
+ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1), WEIGHTS, st.integers(1, 3).map(float)), min_size=1, max_size=8)
 
 
 def largest_power(load: Fraction) -> int:
@@ -44,7 +44,9 @@ def shift_by_search(rows: list[tuple[int, int, float, float]]) -> int:
     """The rule of the report: all at once fits, if weights keep 1/128; else what keeps it, but not less than a volley needs."""
     weights = [w for _, _, w, _ in rows]
     worst = max(sum((Fraction(w) for _, j, w, _ in rows if j == cell), Fraction(0)) for cell in (0, 1))
-    volley = max(sum((Fraction(w) for _, j, w, d in rows if (j, d) == (cell, delay)), Fraction(0)) for cell in (0, 1) for delay in (1, 2, 3))
+    volley = max(
+        sum((Fraction(w) for _, j, w, d in rows if (j, d) == (cell, delay)), Fraction(0)) for cell in (0, 1) for delay in (1, 2, 3)
+    )
     least = max(largest_power(Fraction(max(weights))), largest_power(volley))
     precise = [s for s in range(least, largest_power(worst) + 1) if error_at(weights, s) <= Fraction(1, 128)]
     return max(precise, default=least)
@@ -61,13 +63,15 @@ def test_shift_leaves_room_for_the_worst_case_where_precision_allows(rows: list[
         return
     fitted = fit(program(sent(rows=rows), a=4, cell=STRONG))
     (load, none), (weight,) = fitted.loads, fitted.weights
-    assert fitted.placement("b").shifts == (expected, 0) and (load.shift, none.shift) == (expected, 0)
+    assert fitted.placement("b").shifts == (expected, 0)
+    assert (load.shift, none.shift) == (expected, 0)
     assert load.largest_weight < load.capacity  # never below a single weight
     assert load.volley < load.capacity or expected == 15
     if error_at(weights.tolist(), largest_power(Fraction(load.worst))) <= Fraction(1, 128):
         assert load.risk == "none"
     words = fitted.words["a>b"]
-    assert np.array_equal(words, np.rint(weights * 2.0 ** (15 - expected))) and words.max() <= 65535
+    assert np.array_equal(words, np.rint(weights * 2.0 ** (15 - expected)))
+    assert words.max() <= 65535
     assert np.array_equal(fitted.program.projections[0].weight, words[None] * 2.0 ** (expected - 15))
     assert weight.worst_error == pytest.approx(float(error_at(weights.tolist(), expected)), rel=1e-9)  # doubles against fractions
     assert weight.n_rounded == np.sum(fitted.program.projections[0].weight[0] != weights)
@@ -80,11 +84,19 @@ def test_shifts_by_hand() -> None:
 
     assert shift((0, 0, 0.5, 1)) == 0  # below 1 nA
     assert shift((0, 0, 1.0, 1)) == 1  # 1 nA is not below 2^0
+    assert shift((0, 0, float(np.nextafter(256.0, 0.0)), 1)) == 8  # just below 2^8
     assert shift(*[(i, 0, 1.0, 1) for i in range(8)]) == 4  # a volley of 8 nA
     assert shift(*[(i, 0, 1.0, 1 + i) for i in range(8)]) == 4  # at most 8 nA from all delays, and no weight is off
     fine = [(i, 0, 40.0, 1 + i) for i in range(7)]
     assert shift(*fine) == 9  # 280 nA
-    assert shift(*fine, (7, 0, 0.3, 8)) == 8  # 0.3 nA is 19 steps of 2^-6 (off by 1.04 %), or 38 of 2^-7 (1.04 %), 77 of 2^-8 (0.26 %)
+    assert shift(*fine, (7, 0, 0.3, 8)) == 7  # 0.3 nA is 19 steps of 2^-6 or 38 of 2^-7 (off by 1.04 %), 77 of 2^-8 (0.26 %)
+
+
+def test_precision_is_one_in_128() -> None:
+    """700 nA at most, in steps of 2^-5 nA: 50.45 steps become 50, off by 0.89 %, which is too much; 60.45 become 60, off by 0.74 %."""
+    large = [(i, 0, 100.0, 1.0 + i) for i in range(7)]
+    shifts = [fit(program(sent(rows=[*large, (7, 0, k / 32, 8.0)]), a=8, cell=STRONG)).placement("b").shifts[0] for k in (50.45, 60.45)]
+    assert shifts == [9, 10]
 
 
 def test_plastic_weights_count_with_the_largest_that_they_can_have() -> None:
@@ -94,8 +106,8 @@ def test_plastic_weights_count_with_the_largest_that_they_can_have() -> None:
 
 
 def test_learning_amplitudes_count_for_precision() -> None:
-    """Everything at once (6 x 100 nA) would need a shift of 10; steps of 0.9 nA are off by 1.2 % at 2^-5, and by 0.35 % at 2^-6."""
-    synapses = [sent(0.0, delay, rule=rule(0.9), name=f"p{delay}") for delay in (1.0, 2.0, 3.0)]
+    """Everything at once (6 x 100 nA) would need a shift of 10; steps of 0.8 nA are off by 1.6 % at 2^-5, and by 0.39 % at 2^-6."""
+    synapses = [sent(0.0, delay, rule=rule(0.8), name=f"p{delay}") for delay in (1.0, 2.0, 3.0)]
     assert fit(program(*synapses, a=2, cell=STRONG)).placement("b").shifts[0] == 9
     exact = [sent(0.0, delay, rule=rule(1.0), name=f"p{delay}") for delay in (1.0, 2.0, 3.0)]
     assert fit(program(*exact, a=2, cell=STRONG)).placement("b").shifts[0] == 10
@@ -151,9 +163,9 @@ def test_risks_are_told() -> None:
 # Splits
 
 
-def laid(n: int, *delays: float, a: int = 2, rule: STDP | None = None, **sizes: int) -> Fitted:
+def laid(n: int, *delays: float, a: int = 2, rule: STDP | None = None) -> Fitted:
     rows = [(i % a, j, 1.0, d) for j in range(n) for i, d in enumerate(delays)]
-    return fit(program(sent(rows=rows, rule=rule), a=a, b=n, cell=STRONG, **sizes))
+    return fit(program(sent(rows=rows, rule=rule), a=a, b=n, cell=STRONG))
 
 
 @pytest.mark.parametrize(
@@ -168,10 +180,13 @@ def test_ring_depths(n: int, delay: int, most: int, depth: int) -> None:
     fitted = laid(n, float(delay))
     q = fitted.placement("b")
     assert (q.ring_depth, fitted.placement("a").stages) == (depth, 0)
-    assert q.neurons_per_core <= most and q.dtcm <= 65536
+    assert q.neurons_per_core <= most
+    assert q.dtcm <= 65536
 
 
-@pytest.mark.parametrize(("n", "longest", "boots", "fails"), [(600, 1, 256, 600), (600, 16, 200, 224), (600, 32, 128, 160), (600, 64, 100, 128)])
+@pytest.mark.parametrize(
+    ("n", "longest", "boots", "fails"), [(600, 1, 256, 600), (600, 16, 200, 224), (600, 32, 128, 160), (600, 64, 100, 128)]
+)
 def test_plastic_cores_are_between_those_that_booted_and_those_that_did_not(n: int, longest: int, boots: int, fails: int) -> None:
     """The boot limits of the binaries: 600 cells, one plastic and one static inhibitory projection. Not more than failed; not less than half of what booted."""
     rows = [(i, j, 0.5, float(d)) for j in range(n) for i, d in enumerate((max(1, longest - 1), max(1, longest - 3)))]
@@ -227,7 +242,8 @@ def test_a_split_target_that_is_a_source_too_is_seen() -> None:
     to_d = sent(rows=[(j, j, 1.0, 100.0) for j in range(100)], pre="b", post="d", name="b>d")
     fitted = fit(program(to_b, to_d, a=600, b=100, d=200, cell=STRONG))
     assert fitted.placement("b").n_cores > 1
-    assert 100 <= 2 * fitted.placement("d").ring_depth and fitted.placement("b").stages <= 1
+    assert 2 * fitted.placement("d").ring_depth >= 100
+    assert fitted.placement("b").stages <= 1
 
 
 @pytest.mark.parametrize(("delays", "depth"), [((32.0, 40.0), 64), ((16.0, 17.0), 32), ((2.0, 3.0), 4)])
@@ -235,7 +251,8 @@ def test_plastic_delays_that_are_multiples_of_a_ring_get_a_longer_one(delays: tu
     fitted = laid(256, *delays, rule=RULE)
     q = fitted.placement("b")
     assert q.ring_depth == depth
-    assert not np.any(fitted.program.projections[0].delay % q.ring_depth == 0) and max(delays) <= q.ring_depth
+    assert not np.any(fitted.program.projections[0].delay % q.ring_depth == 0)
+    assert max(delays) <= q.ring_depth
 
 
 def test_a_static_synapse_makes_the_ring_longer_for_a_plastic_one() -> None:
@@ -273,7 +290,7 @@ def test_cores_chips_and_boards(board: str, cores: int, chips: int, n_boards: in
 def test_sdram_is_counted_for_each_core_of_neurons() -> None:
     fitted = fit(program(sent(), a=3, b=4))
     q = fitted.placement("b")
-    assert q.sdram == 20000 + 4 * 200 + 3 * (4 + 3) * 4  # 3 rows of 4 words and a header of 3
+    assert q.sdram == SDRAM_FIXED + 4 * SDRAM_NEURON + 3 * (4 + 3) * 4  # 3 rows of 4 words and a header of 3
     assert fitted.resources.sdram == q.sdram
 
 

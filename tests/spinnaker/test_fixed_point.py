@@ -90,8 +90,12 @@ def test_constants_are_within_their_rounding_of_the_floats(tau_m: float, cm: flo
     assert abs(c.decay_exc / TWO_32 - math.exp(-dt / tau_syn)) <= decay_error
     lost = 1 - c.decay_exc / TWO_32
     factor = tau_syn / dt * -math.expm1(-dt / tau_syn)
-    assert abs(c.scale_exc / TWO_32 - factor) <= of_quotient(tau_syn, dt) * lost + (tau_syn / dt) * decay_error + 2 * tau_syn / dt / TWO_32 + 1 / TWO_32
-    assert c.decay_inh == c.decay_exc and c.scale_inh == c.scale_exc
+    assert (
+        abs(c.scale_exc / TWO_32 - factor)
+        <= of_quotient(tau_syn, dt) * lost + (tau_syn / dt) * decay_error + 2 * tau_syn / dt / TWO_32 + 1 / TWO_32
+    )
+    assert c.decay_inh == c.decay_exc
+    assert c.scale_inh == c.scale_exc
 
 
 @given(
@@ -120,7 +124,32 @@ def test_potentials_are_rounded_and_not_cut() -> None:
 
 def test_trace_table_by_hand() -> None:
     assert trace_table(20.0, 1.0)[:4].tolist() == [2048, 1948, 1853, 1762]  # 2048 exp(-k / 20): 1948.1, 1853.1, 1762.7
-    assert trace_table(3.0, 1.0).tolist() == [2048, 1467, 1051, 753, 539, 386, 277, 198, 142, 101, 73, 52, 37, 26, 19, 13, 9, 7, 5, 3, 2, 1, 1, 0]
+    assert trace_table(3.0, 1.0).tolist() == [
+        2048,
+        1467,
+        1051,
+        753,
+        539,
+        386,
+        277,
+        198,
+        142,
+        101,
+        73,
+        52,
+        37,
+        26,
+        19,
+        13,
+        9,
+        7,
+        5,
+        3,
+        2,
+        1,
+        1,
+        0,
+    ]
 
 
 @given(tau=st.floats(0.5, 100.0), dt=st.sampled_from([1.0, 0.5, 0.1]))
@@ -134,7 +163,17 @@ def test_trace_table_ends_where_nothing_is_left(tau: float, dt: float) -> None:
 
 @pytest.mark.parametrize(
     ("weight", "shift", "word"),
-    [(1.0, 0, 32768), (1.0, 15, 1), (6.0, 3, 24576), (0.5, 15, 0), (1.5, 15, 2), (2.5, 15, 2), (-2.0, 1, 32768), (6.0, 8, 768), (0.1, 4, 205)],
+    [
+        (1.0, 0, 32768),
+        (1.0, 15, 1),
+        (6.0, 3, 24576),
+        (0.5, 15, 0),
+        (1.5, 15, 2),
+        (2.5, 15, 2),
+        (-2.0, 1, 32768),
+        (6.0, 8, 768),
+        (0.1, 4, 205),
+    ],
 )
 def test_weight_words(weight: float, shift: int, word: int) -> None:
     """rint(|w| 2^(15 - shift)), halves to even."""

@@ -88,7 +88,7 @@ def _exchange(stage: Path, folder: Path, force: bool) -> None:
         folder.rename(old)
         try:
             stage.rename(folder)
-        except OSError:
+        except BaseException:  # Ctrl-C too
             old.rename(folder)
             raise
         shutil.rmtree(old, ignore_errors=True)

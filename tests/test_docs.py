@@ -77,7 +77,7 @@ def test_the_page_on_boards_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run_commands(found["sh"], tmp_path)
 
 
-PAGES = ("architecture", "capacity", "matrix-memories", "run-schema", "spinnaker")
+PAGES = ("architecture", "capacity", "matrix-memories", "run-schema", "spinnaker", "spinnaker-package")
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", *(f"docs/{page}.md" for page in PAGES)])

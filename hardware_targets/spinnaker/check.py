@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,13 +26,38 @@ def stop(text: str) -> NoReturn:
     raise SystemExit(2)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        stop(f"{path}: it cannot be read ({error}); expected it as it was written.")
+    if not isinstance(found, dict):
+        stop(f"{path}: {found!r}; expected it as it was written.")
+    return found
+
+
+def read_arrays(path: Path, columns: int = 0) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, by name; those of results have rows of so many ``columns``."""
+    try:
+        with np.load(path, allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        stop(f"{path}: it cannot be read ({error}); expected it as it was written.")
+    for name, rows in arrays.items():
+        if columns and (rows.ndim != 2 or rows.shape[1] != columns):
+            stop(f"{path}: {name!r} has shape {rows.shape}; expected rows of {columns} numbers, as run.py writes them.")
+    return arrays
+
+
 def changed(here: Path, manifest: dict[str, Any]) -> list[str]:
     """Return the files of the package that are not as they were exported."""
     rest = {key: value for key, value in manifest.items() if key != "digest"}
     wrong = (
-        ["manifest.json"] if hashlib.sha256(json.dumps(rest, indent=1, sort_keys=True).encode()).hexdigest() != manifest["digest"] else []
+        ["manifest.json"]
+        if hashlib.sha256(json.dumps(rest, indent=1, sort_keys=True).encode()).hexdigest() != manifest.get("digest")
+        else []
     )
-    for name, digest in manifest["files"].items():
+    for name, digest in manifest.get("files", {}).items():
         path = here / name
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             wrong.append(name)
@@ -60,12 +86,12 @@ def compare_weights(projection: dict[str, Any], expected: np.ndarray, found: np.
     wanted: dict[tuple[int, int], list[int]] = {}
     for (pre, post), word in zip(synapses[:, :2].astype(int).tolist(), expected.tolist(), strict=True):
         wanted.setdefault((pre, post), []).append(word)
-    off = [key for key in wanted if sorted(wanted[key]) != sorted(have.get(key, []))]
+    off = [key for key in sorted(wanted.keys() | have.keys()) if sorted(wanted.get(key, [])) != sorted(have.get(key, []))]
     if not off:
         return f"{projection['projection']}: {len(expected)} weights, equal", True
     key = off[0]
     return (
-        f"{projection['projection']}: {len(off)} of {len(expected)} weights differ; first from {key[0]} to {key[1]}: {wanted[key]} expected, {have.get(key, [])} found, in steps of {unit:g} nA",
+        f"{projection['projection']}: {len(off)} of {len(expected)} weights differ; first from {key[0]} to {key[1]}: {wanted.get(key, [])} expected, {have.get(key, [])} found, in steps of {unit:g} nA",
         False,
     )
 
@@ -85,18 +111,20 @@ def answers(operation: dict[str, Any], readouts: dict[str, Any], spikes: dict[st
 def main(arguments: list[str]) -> int:
     here = Path(__file__).resolve().parent
     results = Path(arguments[0]) if arguments else here / "results"
-    manifest = json.loads((here / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_json(here / "manifest.json")
     wrong = changed(here, manifest)
     if wrong:
         stop(f"{', '.join(wrong)}: changed after the export; expected the package as it was written.")
     for name in ("run.json", "spikes.npz", "weights.npz"):
         if not (results / name).is_file():
             stop(f"{results / name}: there is no such file; expected the results of run.py.")
-    about = json.loads((results / "run.json").read_text(encoding="utf-8"))
-    if about["digest"] != manifest["digest"]:
-        stop(f"{results}: results of another export ({about['digest'][:12]}); expected {manifest['digest'][:12]}: run run.py again.")
-    expected, tables = dict(np.load(here / "expected.npz")), dict(np.load(here / "tables.npz"))
-    spikes, weights = dict(np.load(results / "spikes.npz")), dict(np.load(results / "weights.npz"))
+    about = read_json(results / "run.json")
+    if about.get("digest") != manifest["digest"]:
+        stop(
+            f"{results}: results of another export ({str(about.get('digest'))[:12]}); expected {manifest['digest'][:12]}: run run.py again."
+        )
+    expected, tables = read_arrays(here / "expected.npz"), read_arrays(here / "tables.npz")
+    spikes, weights = read_arrays(results / "spikes.npz", 2), read_arrays(results / "weights.npz", 3)
     compared = [compare_spikes(name, expected[f"spikes.{name}"], spikes.get(name, NOTHING[:, :2])) for name in manifest["spikes"]]
     for projection in manifest["projections"]:
         name = projection["projection"]

@@ -197,8 +197,9 @@ def read_package(folder: Path) -> Package:
         raise FileError(
             f"{path}: format {manifest.get('format') if isinstance(manifest, dict) else manifest!r}; expected 'neuromem SpiNNaker export'."
         )
-    if manifest["format_version"] > FORMAT:
-        raise FileError(f"{path}: format_version {manifest['format_version']}; expected at most {FORMAT}: a newer neuromem wrote it.")
+    version = manifest.get("format_version")
+    if isinstance(version, int) and version > FORMAT:
+        raise FileError(f"{path}: format_version {version}; expected at most {FORMAT}: a newer neuromem wrote it.")
     if manifest.get("digest") != manifest_digest(manifest):
         raise FileError(f"{path}: it was changed after the export (its digest is another); expected it as written: export it again.")
     for name, digest in manifest["files"].items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,21 +84,29 @@ def read_results(results: Path, package: Package) -> tuple[Mapping[str, np.ndarr
     """Return spikes, states and weights of a results folder; raise ``FileError`` when it is not whole, or of another package."""
     path = results / "run.json"
     try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        about: Any = json.loads(path.read_text(encoding="utf-8"))
         arrays = []
         for name in ("spikes", "states", "weights"):
             path = results / f"{name}.npz"
-            with np.load(path, allow_pickle=False) as loaded:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as loaded:  # it leaves broken files open
                 arrays.append({key: loaded[key] for key in loaded.files})
     except FileNotFoundError:
         raise FileError(f"{path}: there is no such file; expected the results of the export's run.py.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise FileError(f"{path}: it cannot be read ({error}); expected it as run.py wrote it.") from None
+    if not isinstance(about, dict):
+        raise FileError(f"{results / 'run.json'}: {about!r}; expected the simulator and a digest, as run.py wrote them.")
     if about.get("digest") != package.manifest["digest"]:
         raise FileError(
             f"{results}: results of export {str(about.get('digest'))[:12]}; expected those of {package.manifest['digest'][:12]}, the export in {package.folder}."
         )
     spikes, states, weights = arrays
+    for name, found, columns in (("spikes", spikes, 2), ("weights", weights, 3)):
+        for key, rows in found.items():
+            if rows.ndim != 2 or rows.shape[1] != columns:
+                raise FileError(
+                    f"{results / name}.npz: {key!r} has shape {rows.shape}; expected rows of {columns} numbers, as run.py wrote them."
+                )
     return spikes, states, weights
 
 

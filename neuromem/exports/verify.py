@@ -17,7 +17,7 @@ from neuromem.hardware_targets.spinnaker.limits import board_named
 from neuromem.hardware_targets.spinnaker.package import Package, read_package
 from neuromem.hardware_targets.spinnaker.readback import Comparison, compare_mapping, sorted_rows
 from neuromem.hardware_targets.spinnaker.rebuild import program_of
-from neuromem.hardware_targets.spinnaker.virtual import virtual_mapping
+from neuromem.hardware_targets.spinnaker.virtual import require_spynnaker, virtual_mapping
 
 if TYPE_CHECKING:
     from neuromem.hardware_targets.spinnaker.machine import Machine, MappedNetwork, Synapses
@@ -51,8 +51,11 @@ def verify(folder: Path, say: Say = lambda what, done, total: None) -> Verificat
     Raises ``FileError`` for a folder that is no unchanged export, ``BackendMissingError`` without sPyNNaker or Unicorn, ``LimitError`` where it does not map or boot.
     """
     from neuromem.hardware_targets.spinnaker.machine import Machine, load_mapping
+    from neuromem.hardware_targets.spinnaker.machine.processor import Processor
 
     package = read_package(folder)
+    require_spynnaker()
+    Processor().close()  # what is missing is told now, and not after the mapping
     board = board_named(package.manifest["board"])
     say("emulating", 0, 1)
     simulation = SpinnakerSimulation(program_of(package, states=True), board.name, as_board=True)

@@ -54,7 +54,7 @@ def random_stimulus(rng: np.random.Generator, name: str, size: int, n_steps: int
     return Stimulus(name, unit[step > 1], step[step > 1] * dt)
 
 
-def small() -> Program:
+def small(n_steps: int = 40) -> Program:
     """Two populations; static, plastic and inhibitory synapses."""
     network = Network(
         (
@@ -73,7 +73,12 @@ def small() -> Program:
         (Stimulus("input", np.array([0, 1, 2, 0, 2, 1]), np.array([1.0, 1.0, 2.0, 9.0, 10.0, 14.0])),),
         (Probe("left"), Probe("right"), Probe("right", "v")),
     )  # fmt: skip
-    return lower(network, dt=1.0, n_steps=40)
+    return lower(network, dt=1.0, n_steps=n_steps)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Everything in a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def results_of(

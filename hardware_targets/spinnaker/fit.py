@@ -203,6 +203,10 @@ def count_resources(program: Program, placements: tuple[Placement, ...], board: 
     per_chip = -(-board["board.cores"] // board["board.chips"]) - board["chip.system_cores"]  # of the chips with most cores
     chips = max(-(-cores // per_chip), -(-sdram // usable))
     boards = max(-(-cores // board.application_cores), -(-chips // board["board.chips"]))
+    if boards > board["board.most"]:
+        raise LimitError(
+            f"fit: {cores} cores and {sdram} bytes of SDRAM take {boards} {board.title} boards; expected at most {board['board.most']}, with {board.application_cores * board['board.most']} cores: a larger kind of board (spinn5), or fewer and smaller populations."
+        )
     lost = {}
     for p in placements:
         if not p.is_source:

@@ -279,7 +279,7 @@ def test_application_cores() -> None:
 
 
 @pytest.mark.parametrize(
-    ("board", "cores", "chips", "n_boards"), [("spinn3", 2, 1, 1), ("spinn3", 17, 2, 1), ("spinn3", 63, 4, 1), ("spinn3", 64, 4, 2), ("spinn5", 759, 48, 1), ("spinn5", 760, 48, 2)]
+    ("board", "cores", "chips", "n_boards"), [("spinn3", 2, 1, 1), ("spinn3", 17, 2, 1), ("spinn3", 63, 4, 1), ("spinn5", 759, 48, 1), ("spinn5", 760, 48, 2)]
 )  # fmt: skip
 def test_cores_chips_and_boards(board: str, cores: int, chips: int, n_boards: int) -> None:
     """256 cells on a core without plasticity, and a core of sources."""

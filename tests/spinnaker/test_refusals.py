@@ -217,6 +217,11 @@ CASES: dict[str, tuple[Callable[[], object], type[NeuromemError], str]] = {
         LimitError,
         "Population 'b': 31200 bytes of SDRAM for one core; expected at most 30000, all of a chip's: fewer synapses into it.",
     ),
+    "two boards that cannot be joined": (
+        lambda: fit(program(a=1, b=256 * 63), "spinn3"),
+        LimitError,
+        "fit: 64 cores and 2706480 bytes of SDRAM take 2 SpiNN-3 boards; expected at most 1, with 63 cores: a larger kind of board (spinn5), or fewer and smaller populations.",
+    ),
     # what no board does
     "exact integrator": (
         lambda: fit(program(sent(), cell=IFCurrExp())),
@@ -345,8 +350,8 @@ def test_poisson_sources_are_told() -> None:
 
 
 def test_more_cores_than_a_board_has_are_boards() -> None:
-    fitted: Fitted = fit(program(a=1, b=63 * 256), "spinn3")
-    assert (fitted.resources.cores, fitted.resources.chips, fitted.resources.boards) == (64, 4, 2)
+    fitted: Fitted = fit(program(a=1, b=759 * 256), "spinn5")
+    assert (fitted.resources.cores, fitted.resources.chips, fitted.resources.boards) == (760, 48, 2)
 
 
 def test_weights_that_lose_precision_are_told() -> None:

@@ -22,7 +22,7 @@ lint: .venv/dev.stamp
 bench: .venv/bench.stamp
 	$(BIN)/python -m benchmarks.spiking
 	$(BIN)/python -m benchmarks.limits
-	for work in willshaw hopfield dense plastic_matrices best_match scaling; do $(BIN)/python -m benchmarks.$$work || exit 1; done
+	for work in willshaw hopfield dense plastic_matrices best_match scaling emulator; do $(BIN)/python -m benchmarks.$$work || exit 1; done
 
 wheel: .venv/dev.stamp
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -32,7 +32,7 @@ from neuromem.spec import ArrayConnector, Protocol, recall, store
 ROOT = Path(experiments.__path__[0])
 NAMES = (
     "ca3_published", "ca3_safe_gaps", "ca3_recall_corrupts", "ca3_forgotten_links", "ca3_event_history", "ca3_content_limit",
-    "dense_exponent", "digits_completion", "hopfield_retrieval", "hypercolumn_capacity", "outer_product_rules", "willshaw_capacity",
+    "board_readiness", "dense_exponent", "digits_completion", "hopfield_retrieval", "hypercolumn_capacity", "outer_product_rules", "willshaw_capacity",
 )  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def _add_population(
     if p.is_source:
         about |= _spikes(program, p)
         return {"out": graph.add(p.name, lambda: graph.nir.Input(input_type=np.array([p.size])), about)}
-    mine = slice(p.first - program.n_sources, p.first - program.n_sources + p.size)
+    mine = program.cells_of(p)
     cell = {name: np.array(values[0, mine]) for name, values in program.cells.parameters.items()}
     initial = {name: np.array(values[0, mine]) for name, values in program.cells.initial.items()}
     integrator = "spinnaker" if program.cells.spinnaker[mine][0] else "exact"

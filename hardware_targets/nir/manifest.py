@@ -108,7 +108,7 @@ def span(values: np.ndarray) -> str:
 
 
 def _of_cells(program: Program, p: PopulationTable, constants: Constants) -> list[NotCarried]:
-    mine = slice(p.first - program.n_sources, p.first - program.n_sources + p.size)
+    mine = program.cells_of(p)
     cell = {name: values[0, mine] for name, values in program.cells.parameters.items()}
     initial = {name: values[0, mine] for name, values in program.cells.initial.items()}
     lost = []

@@ -65,7 +65,7 @@ def refuse_features(program: Program, board: Board) -> None:
             f"fit: dt = {program.dt:g} ms; expected at least {board.real('time.shortest_step'):g} ms, the shortest step that was tried on the binaries."
         )
     for p in program.populations:
-        cells = slice(p.first - program.n_sources, p.first - program.n_sources + p.size)
+        cells = program.cells_of(p)
         if not p.is_source and not program.cells.spinnaker[cells].all():
             raise UnsupportedError(
                 f"Population {p.name!r}: integrator 'exact'; the board has an update of its own. Expected IFCurrExp(..., integrator='spinnaker'): see how the memory does with it first."

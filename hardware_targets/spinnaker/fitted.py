@@ -70,8 +70,7 @@ class WeightFit:
 class Load:
     """What may arrive at one receptor of one cell in one step, in nA, against what its ring buffer holds.
 
-    ``volley``: all cells of one population at once, over synapses of one delay. ``worst``: everything at once. ``packets``:
-    spikes that may reach one core in one step, against ``input_buffer`` - 1 that it can hold.
+    ``volley``: all cells of one population at once, over synapses of one delay. ``worst``: everything at once.
     """
 
     population: str

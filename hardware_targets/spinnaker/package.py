@@ -148,7 +148,7 @@ def _cells(program: Program, name: str, group: Mapping[str, np.ndarray]) -> dict
     p = program.population(name)
     if p.is_source:
         return {}
-    part = slice(p.first - program.n_sources, p.first - program.n_sources + p.size)
+    part = program.cells_of(p)
     return {key: float(v[0, part][0]) if np.all(v[0, part] == v[0, part][0]) else None for key, v in group.items()}
 
 

@@ -41,7 +41,7 @@ def check_potentials(program: Program, board: Board) -> None:
     rest = np.abs(resting_aim(program))
     for population in program.populations:
         if not population.is_source:
-            cells = slice(population.first - program.n_sources, population.first - program.n_sources + population.size)
+            cells = program.cells_of(population)
             cell = cells.start + int(np.argmax(rest[cells]))
             if rest[cell] >= limit:
                 raise LimitError(
@@ -83,7 +83,7 @@ def potential_notes(program: Program, loads: Sequence[Load], board: Board) -> li
     rest = np.abs(resting_aim(program))
     for load in loads:
         population = program.population(load.population)
-        cells = slice(population.first - program.n_sources, population.first - program.n_sources + population.size)
+        cells = program.cells_of(population)
         arriving = min(load.worst, load.capacity)
         moved = float((arriving * gain(program, load.receptor)[cells] + rest[cells]).max())
         if arriving and moved >= limit:
@@ -117,7 +117,7 @@ def shortest_interval(program: Program, population: PopulationTable) -> int:
     """Return the least steps between two spikes of a cell: one more than it is refractory."""
     if population.is_source:
         return 1
-    cells = slice(population.first - program.n_sources, population.first - program.n_sources + population.size)
+    cells = program.cells_of(population)
     return 1 + min(refractory_steps(float(tau), program.dt) for tau in np.unique(program.cells.parameters["tau_refrac"][0, cells]))
 
 
@@ -132,7 +132,7 @@ def refractory_notes(program: Program) -> list[str]:
     for p in program.populations:
         if p.is_source:
             continue
-        cells = slice(p.first - program.n_sources, p.first - program.n_sources + p.size)
+        cells = program.cells_of(p)
         for tau in np.unique(program.cells.parameters["tau_refrac"][0, cells]).tolist():
             here, there = steps_covering(tau, program.dt), refractory_steps(tau, program.dt)
             if here != there:

@@ -122,29 +122,32 @@ def compare_synapses(fitted: Fitted, network: MappedNetwork, population: str, ma
 
 
 def compare_routes(fitted: Fitted, network: MappedNetwork) -> Comparison:
-    """Follow a spike of every core through the routers: it must reach every core on which it has a synapse."""
+    """Follow a spike of every core, and of the core that delays its spikes, through the routers: it must reach every core on which it has a synapse."""
     router = Router(network)
     program = fitted.program
     names = {p.name: p for p in network.populations}
-    wanted: set[tuple[str, int, str, int]] = set()
+    wanted: set[tuple[str, int, str, int, bool]] = set()
     for p in program.projections:
         if p.n_synapses:
             pre, post = fitted.placement(p.pre_name), fitted.placement(p.post_name)
-            late = p.delay > post.ring_depth
+            held = p.delay > post.ring_depth
             cores = np.stack(
                 [
                     (p.pre - program.population(p.pre_name).first) // pre.neurons_per_core,
                     (p.post - program.population(p.post_name).first) // post.neurons_per_core,
-                    late,
+                    held,
                 ],
                 axis=1,
             )
-            wanted |= {(p.pre_name, a, p.post_name, b) for a, b, is_late in np.unique(cores, axis=0).tolist() if not is_late}
+            wanted |= {(p.pre_name, a, p.post_name, b, bool(is_late)) for a, b, is_late in np.unique(cores, axis=0).tolist()}
     difference = ""
-    for pre_name, a, post_name, b in sorted(wanted):
-        plan = network.core(names[pre_name].slices[a].core)
+    for pre_name, a, post_name, b, late in sorted(wanted):
+        piece = names[pre_name].slices[a]
+        # a late spike comes from the core that delays those of this one
+        delaying = (c for c in network.cores if c.is_delay and (c.population, c.low) == (pre_name, piece.low))
+        plan = next(delaying, None) if late else network.core(piece.core)
         target = names[post_name].slices[b].core
-        if plan.first_key is None or target not in router.route(plan.first_key)[1]:
-            difference = f"spikes of {pre_name}, core {a}, do not reach {post_name}, core {b}"
+        if plan is None or plan.first_key is None or target not in router.route(plan.first_key)[1]:
+            difference = f"{'late ' * late}spikes of {pre_name}, core {a}, do not reach {post_name}, core {b}"
             break
     return Comparison("routes: cores that spikes must reach", len(wanted), difference)

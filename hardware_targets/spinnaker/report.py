@@ -21,7 +21,7 @@ def report_text(fitted: Fitted, expected: Expected, origin: Origin, pictures: Se
     program, r = fitted.program, fitted.resources
     right = sum(bool(o["correct"]) for o in expected.operations)
     parts = [
-        f"# {origin.title}, for {fitted.board.title}",
+        f"# {' '.join(origin.title.split())}, for {fitted.board.title}",
         f"{program.cells.n} cells and {program.n_sources} inputs in {len(program.populations)} populations, {sum(p.n_synapses for p in program.projections)} synapses "
         f"({sum(p.n_synapses for p in program.plastic)} plastic), {program.n_steps} steps of {program.dt:g} ms. Program {fitted.defined.digest[:12]}.",
         f"It takes {r.cores} cores, at least {r.chips} chip{'s' * (r.chips != 1)} of {r.boards} board{'s' * (r.boards != 1)} "
@@ -134,5 +134,8 @@ def limits_table(fitted: Fitted) -> str:
     """Return every limit with its source."""
     return table(
         ("limit", "value", "source"),
-        [[name, f"{limit.value:g} {limit.unit}".strip(), limit.source.replace("|", "\\|")] for name, limit in fitted.board.limits.items()],
+        [
+            [name, f"{limit.value:.12g} {limit.unit}".strip(), limit.source.replace("|", "\\|")]
+            for name, limit in fitted.board.limits.items()
+        ],
     )

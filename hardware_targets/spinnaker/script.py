@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from neuromem.errors import SpecError
 from neuromem.hardware_targets.spinnaker.fitted import Fitted, Placement
 from neuromem.ir.program import PopulationTable, Program, ProjectionTable
 
@@ -29,6 +30,7 @@ in ms), stimulus.npz the input spikes (step, unit), REPORT.md what the board mak
 import argparse
 import importlib
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +39,7 @@ STEP, N_STEPS = {dt!r}, {n_steps}  # ms, steps
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--simulator", default="spiNNaker", help="a PyNN simulator: spiNNaker (default), nest ...")
-parser.add_argument("--states", action="store_true", help="record v and the synaptic currents of all cells too")
+parser.add_argument("--states", action="store_true", help="record spikes, v and the synaptic currents of all cells")
 parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="folder to write to")
 arguments = parser.parse_args()
 
@@ -106,9 +108,11 @@ for name, population in populations.items():
 for name, projection in plastic.items():
     found = np.array(projection.get(["weight"], format="list", with_address=True))
     weights[name] = found.reshape(-1, 3)  # from, to, nA
-np.savez(arguments.results / "spikes.npz", **spikes)
-np.savez(arguments.results / "states.npz", **states)
-np.savez(arguments.results / "weights.npz", **weights)
+for kind, arrays in (("spikes", spikes), ("states", states), ("weights", weights)):
+    with zipfile.ZipFile(arguments.results / f"{{kind}}.npz", "w") as archive:  # as np.savez, but for any name
+        for name, array in arrays.items():
+            with archive.open(f"{{name}}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
 about = {{"simulator": arguments.simulator, "digest": json.loads((here / "manifest.json").read_text())["digest"]}}
 (arguments.results / "run.json").write_text(json.dumps(about, indent=2) + "\\n")
 sim.end()
@@ -122,7 +126,7 @@ def run_script(fitted: Fitted, title: str, version: str) -> str:
     dt = program.dt
     lines = [
         _HEAD.format(
-            title=title,
+            title=" ".join(title.split()).replace("\\", "\\\\").replace('"', '\\"'),
             board=fitted.board.title,
             spynnaker=SPYNNAKER,
             cells=program.cells.n,
@@ -166,6 +170,11 @@ def variable(name: str) -> str:
     return f"p_{name}"
 
 
+def quoted(name: str) -> str:
+    """Return a name, whatever is in it, as Python reads it back; in double quotes where that is plain."""
+    return f'"{name}"' if name.isascii() and name.isprintable() and not set(name) & set('"\\') else repr(name)
+
+
 def number(value: float) -> str:
     """Return a number as Python reads it back to the last bit."""
     return repr(float(value))
@@ -192,7 +201,7 @@ def _population(p: PopulationTable, q: Placement, program: Program) -> str:
 
 def _texts(p: PopulationTable, program: Program, group: Mapping[str, np.ndarray]) -> str:
     """Return the parameters or the initial states of a population as arguments."""
-    part = slice(p.first - program.n_sources, p.first - program.n_sources + p.size)
+    part = program.cells_of(p)
     return ", ".join(f"{name}={_values(p, name, v[0, part])}" for name, v in group.items())
 
 
@@ -231,7 +240,7 @@ def _projection(p: ProjectionTable, program: Program) -> str:
     rules = list(dict.fromkeys(str(q.plasticity) for q in program.plastic))
     rule = f", rule_{rules.index(str(p.plasticity))}()" if p.plasticity is not None else ""
     given = f"plastic_{[q.name for q in program.plastic].index(p.name)} = " if p.plasticity is not None else ""
-    return f'{given}connect("{p.name}", {variable(p.pre_name)}, {variable(p.post_name)}, "{p.receptor}"{rule})\n'
+    return f'{given}connect({quoted(p.name)}, {variable(p.pre_name)}, {variable(p.post_name)}, "{p.receptor}"{rule})\n'
 
 
 def _record(program: Program) -> str:
@@ -248,7 +257,7 @@ def _record(program: Program) -> str:
             lines.append(f"{variable(p.name)}.record({[recordable.get(name, name) for name in names]!r}{anywhere})\n")
     states = (
         "if arguments.states:\n    for population in populations.values():\n"
-        '        population.record(["v", "gsyn_exc", "gsyn_inh"] if on_board else ["v"])\n'
+        '        population.record(["spikes", "v", "gsyn_exc", "gsyn_inh"] if on_board else ["spikes", "v"])\n'
     )
     return "".join(lines) + states
 
@@ -265,9 +274,13 @@ def tables_of(fitted: Fitted) -> Mapping[str, np.ndarray]:
             arrays[p.name] = np.stack([pre, post, sign * p.weight[0] + 0.0, p.delay * program.dt], axis=1)
     for q in program.populations:
         if not q.is_source:
-            part = slice(q.first - program.n_sources, q.first - program.n_sources + q.size)
+            part = program.cells_of(q)
             for name, values in [*program.cells.parameters.items(), *program.cells.initial.items()]:
                 if np.any(values[0, part] != values[0, part][0]):
+                    if f"{q.name}.{name}" in arrays:
+                        raise SpecError(
+                            f"Projection '{q.name}.{name}': population {q.name!r} has a {name} for each cell, which goes by this name in tables.npz; expected another name for the projection."
+                        )
                     arrays[f"{q.name}.{name}"] = values[0, part]
     return arrays
 

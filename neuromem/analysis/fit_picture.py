@@ -36,7 +36,8 @@ def fit_figure(fitted: Fitted, counts: Mapping[str, Mapping[str, Any]]) -> Figur
         most,
         "sum in one step, as a part of what the ring buffer holds",
     )
-    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, frameon=False)
+    if loads:
+        left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, frameon=False)
     for y, q in enumerate(cores):
         right.barh(y, q.dtcm / fitted.board["core.dtcm"], height=0.7, color=VOLLEY)
     _finish(right, [q.name for q in cores], 1.0, "DTCM of the fullest core, as a part of all")

@@ -35,17 +35,16 @@ def cell_arrays(fitted: Fitted) -> k.Cells:
             )  # fmt: skip
     post_rule = np.full(program.cells.n, -1, np.int64)
     for j, table in enumerate(program.plastic):
-        population = program.population(table.post_name)
-        first = population.first - program.n_sources
-        post_rule[first : first + population.size] = j
+        if table.n_synapses:  # a rule without synapses remembers nothing
+            post_rule[program.cells_of(program.population(table.post_name))] = j
     return k.Cells(np.array(bounds, np.int64).reshape(-1, 3), np.array(constants, np.int64).reshape(-1, k.N_CONSTANTS), post_rule)
 
 
 class SynapseLayout:
     """The synapses of all projections as rows on cores.
 
-    ``order[name]`` is a permutation, and ``place[name]`` says where the synapses lie: synapse ``place[name][i]`` of the kernel is synapse ``i`` of
-    the projection. ``row_of[name]`` is each one's row. Cores are numbered over all populations of cells, in their order.
+    ``place[name]`` says where the synapses lie: synapse ``place[name][i]`` of the kernel is synapse ``i`` of the projection.
+    ``row_of_synapse`` is each one's row. Cores are numbered over all populations of cells, in their order: ``first_core[name]``.
     """
 
     def __init__(self, fitted: Fitted) -> None:

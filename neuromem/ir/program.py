@@ -205,6 +205,11 @@ class Program:
         """Return the table of the population called ``name``."""
         return next(p for p in self.populations if p.name == name)
 
+    def cells_of(self, population: PopulationTable) -> slice:
+        """Return the places of a population's neurons in the table of cells."""
+        first = population.first - self.n_sources
+        return slice(first, first + population.size)
+
     def with_schedule(self, schedule: Schedule) -> Program:
         """Return the same network with another schedule."""
         return replace(self, schedule=schedule)

@@ -76,7 +76,7 @@ def _cell_rows(program: Program) -> list[list[str]]:
 
 
 def _cell_row(program: Program, p: PopulationTable, names: list[str]) -> list[str]:
-    part = slice(p.first - program.n_sources, p.first - program.n_sources + p.size)
+    part = program.cells_of(p)
     integrator = "spinnaker" if program.cells.spinnaker[part][0] else "exact"
     return [p.name, integrator, *(_span(program.cells.parameters[name][:, part]) for name in names)]
 

@@ -33,7 +33,7 @@ Four steps; margin 3/4 of 1/(4 L + 2), or of 1/(4 k).
 **Repeated**: the answer is sent as the next volley, a cycle of T steps after the last. The last cell of a ``clock`` fires with the N-th
 answer, which ``answer`` then repeats, and inhibits the units when the volley after that is due, with 4 times all that can excite them.
 
-A core of a SpiNNaker board takes in 255 spikes a step: populations larger than that may lose some, as the fit to a board tells.
+A core of a SpiNNaker board takes in 255 spikes a step; the fit to a board makes room for more, and tells where there is none.
 """
 
 from __future__ import annotations

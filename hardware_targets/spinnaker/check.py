@@ -10,15 +10,20 @@ compared. ``run.py`` writes the results; the expectation comes from an emulation
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import sys
 import zipfile
+import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 NOTHING = np.zeros((0, 3), np.int64)
+SPIKES, WEIGHTS, STATES = (2, 2), (3, 2), (0, 0)
+"""What rows of results hold: how many numbers (0: any), and how many of them, the first, are whole."""
 
 
 def stop(text: str) -> NoReturn:
@@ -36,16 +41,49 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def read_arrays(path: Path, columns: int = 0) -> dict[str, np.ndarray]:
-    """Return the arrays of a file, by name; those of results have rows of so many ``columns``."""
+def arrays_of(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, by name; raise ``OSError`` or ``ValueError`` where it is not a whole file of arrays."""
+    content = path.read_bytes()
     try:
-        with np.load(path, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        loaded = np.load(io.BytesIO(content), allow_pickle=False)  # numpy leaves a broken file open
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("one array without a name")
+        arrays = {name: loaded[name] for name in loaded.files}
+    except (EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(str(error)) from None
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # numpy returns other members of the archive as bytes
+            raise ValueError(f"{name!r} is no array")
+    return arrays
+
+
+def fault(name: str, rows: np.ndarray, form: tuple[int, int]) -> str:
+    """Return what is wrong with an array of results (one of ``SPIKES``, ``WEIGHTS``, ``STATES``), or an empty string."""
+    columns, whole = form
+    if rows.ndim != 2 or (columns and rows.shape[1] != columns):
+        return f"{name!r} has shape {rows.shape}; expected rows of {f'{columns} ' if columns else ''}numbers, as run.py wrote them."
+    if rows.dtype.kind not in "iuf":
+        return f"{name!r} has values of type {rows.dtype}; expected numbers, as run.py wrote them."
+    numbers = rows.astype(np.float64)
+    wrong = ~np.isfinite(numbers)
+    wrong[:, :whole] |= (np.rint(numbers[:, :whole]) != numbers[:, :whole]) | (np.abs(numbers[:, :whole]) >= 2**53)
+    if not np.any(wrong):
+        return ""
+    row, column = np.argwhere(wrong)[0].tolist()
+    expected = "a whole number" if column < whole else "a finite number"
+    return f"{name!r} has {rows[row, column].item()!r} in row {row}, column {column}; expected {expected}, as run.py wrote it."
+
+
+def read_arrays(path: Path, form: tuple[int, int] | None = None) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, by name; of results, with rows of this ``form``."""
+    try:
+        arrays = arrays_of(path)
+    except (OSError, ValueError) as error:
         stop(f"{path}: it cannot be read ({error}); expected it as it was written.")
     for name, rows in arrays.items():
-        if columns and (rows.ndim != 2 or rows.shape[1] != columns):
-            stop(f"{path}: {name!r} has shape {rows.shape}; expected rows of {columns} numbers, as run.py writes them.")
+        wrong = "" if form is None else fault(name, rows, form)
+        if wrong:
+            stop(f"{path}: {wrong}")
     return arrays
 
 
@@ -66,13 +104,14 @@ def changed(here: Path, manifest: dict[str, Any]) -> list[str]:
 
 def compare_spikes(name: str, expected: np.ndarray, found: np.ndarray) -> tuple[str, bool]:
     """Return a line on one population, and whether its spikes are as expected."""
-    a, b = {tuple(row) for row in expected.tolist()}, {tuple(row) for row in found.tolist()}
+    a, b = (Counter(map(tuple, rows.tolist())) for rows in (expected, found))
     if a == b:
-        return f"{name}: {len(a)} spikes, equal", True
-    first = min(a ^ b)
-    what = "missing" if first in a else "not expected"
+        return f"{name}: {len(expected)} spikes, equal", True
+    missing, more = a - b, b - a
+    first = min(missing | more)
+    what = "missing" if first in missing else "not expected" if first not in a else "twice" if b[first] == 2 else f"{b[first]} times"
     return (
-        f"{name}: {len(a)} spikes expected, {len(b)} found; {len(a - b)} missing, {len(b - a)} not expected; first at step {first[0]}, unit {first[1]} ({what})",
+        f"{name}: {len(expected)} spikes expected, {len(found)} found; {sum(missing.values())} missing, {sum(more.values())} not expected; first at step {first[0]}, unit {first[1]} ({what})",
         False,
     )
 
@@ -123,8 +162,11 @@ def main(arguments: list[str]) -> int:
         stop(
             f"{results}: results of another export ({str(about.get('digest'))[:12]}); expected {manifest['digest'][:12]}: run run.py again."
         )
+    if not isinstance(about.get("simulator"), str):
+        stop(f"{results / 'run.json'}: simulator {about.get('simulator')!r}; expected its name, as run.py wrote it.")
     expected, tables = read_arrays(here / "expected.npz"), read_arrays(here / "tables.npz")
-    spikes, weights = read_arrays(results / "spikes.npz", 2), read_arrays(results / "weights.npz", 3)
+    spikes, weights = read_arrays(results / "spikes.npz", SPIKES), read_arrays(results / "weights.npz", WEIGHTS)
+    spikes = {name: rows.astype(np.int64) for name, rows in spikes.items()}
     compared = [compare_spikes(name, expected[f"spikes.{name}"], spikes.get(name, NOTHING[:, :2])) for name in manifest["spikes"]]
     for projection in manifest["projections"]:
         name = projection["projection"]

@@ -7,16 +7,19 @@ folder: which cores there are, every synapse as the cores hold it, and where pac
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from neuromem.errors import BackendMissingError, FileError, LimitError
 from neuromem.hardware_targets.spinnaker.limits import Board
+from neuromem.hardware_targets.spinnaker.script import SPYNNAKER
 
 _CONFIGURATION = """\
 [Machine]
@@ -36,17 +39,32 @@ keep_json_files = True
 
 
 def require_spynnaker() -> None:
-    """Raise ``BackendMissingError`` where sPyNNaker is not installed."""
+    """Raise ``BackendMissingError`` where sPyNNaker is not installed, or another release than the one that was checked."""
     if find_spec("spynnaker") is None or find_spec("pyNN") is None:
         raise BackendMissingError("the virtual mapping needs sPyNNaker, which is not installed: pip install 'neuromem[spinnaker]'")
+    try:
+        found = version("sPyNNaker").rpartition("!")[2]  # without the epoch, as people write it
+    except PackageNotFoundError:
+        found = "of an unknown release"
+    if found != SPYNNAKER:
+        raise BackendMissingError(
+            f"the virtual mapping: sPyNNaker {found} is installed; expected {SPYNNAKER}, whose mapping and binaries were checked: pip install 'neuromem[spinnaker]'"
+        )
+
+
+def last_error(text: str) -> str:
+    """Return the last line that names an exception, as a traceback ends with it; else the last line: notices may follow a traceback."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = re.findall(r"^[A-Za-z_][\w.]*(?:Error|Exception)(?::.*)?$", text, re.MULTILINE)
+    return (errors or lines or ["it says nothing"])[-1].strip()
 
 
 @contextmanager
 def virtual_mapping(package: Path, board: Board, *, states: bool = False) -> Iterator[Path]:
     """Yield the report folder of a mapping of the export in ``package`` onto a virtual board; it is removed afterwards.
 
-    ``states`` records v and the currents of all cells too. Raises ``LimitError`` with sPyNNaker's last words where it does
-    not map, ``BackendMissingError`` without sPyNNaker. Nothing in ``package`` or in the user's home changes.
+    ``states`` records v and the currents of all cells too. Raises ``LimitError`` with sPyNNaker's error where it does
+    not map, ``BackendMissingError`` without the sPyNNaker that was checked. Nothing in ``package`` or in the user's home changes.
     """
     require_spynnaker()
     script = package / "run.py"
@@ -68,6 +86,9 @@ def virtual_mapping(package: Path, board: Board, *, states: bool = False) -> Ite
         done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         found = sorted(reports.rglob("run_1"))
         if done.returncode != 0 or not found:
-            last = [line for line in done.stderr.strip().splitlines() if line.strip()][-1:] or ["it says nothing"]
-            raise LimitError(f"{package}: sPyNNaker does not map it ({last[0].strip()}); expected a network that fits: see REPORT.md.")
+            why = last_error(done.stderr) if done.returncode != 0 else "it wrote no report"
+            raise LimitError(
+                f"{package}: sPyNNaker does not map it ({why}); expected an export that maps: export it again, or, to see all that it says, "
+                "run `python run.py` with `virtual_board = True` under [Machine] in ~/.spynnaker.cfg."
+            )
         yield found[0]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,19 @@ from typing import Any
 import numpy as np
 
 from neuromem.errors import FileError
+from neuromem.hardware_targets.spinnaker.check import SPIKES, STATES, WEIGHTS, arrays_of, fault
 from neuromem.hardware_targets.spinnaker.fit import fit
 from neuromem.hardware_targets.spinnaker.package import Package, read_package
 from neuromem.ir.operations import lower_memory
 from neuromem.ir.program import Program
 from neuromem.ir.recording import Recording
-from neuromem.model_files import find_model
+from neuromem.model_files import find_model, model_names
 from neuromem.runs.outcomes import outcomes
 from neuromem.runs.result import RunResult
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.protocol import Operation, Protocol
 
-STATES = {"v": "v", "isyn_exc": "gsyn_exc", "isyn_inh": "gsyn_inh"}
+NAMES = {"v": "v", "isyn_exc": "gsyn_exc", "isyn_inh": "gsyn_inh"}
 """Our variables, and the board's names for them."""
 
 
@@ -35,13 +35,15 @@ def import_recording(results: Path, package: Path | None = None, model: str | No
 
     Raises ``FileError`` for a changed package, results of another one, missing files, or a memory that is not the one exported.
     """
-    exported = read_package(results.parent if package is None else package)
+    around = Path(os.path.abspath(results)).parent  # of "." too, and of a link where the link is
+    exported = read_package(around if package is None else package)
     spikes, states, weights = read_results(results, exported)
     memory, protocol = memory_of(exported, model)
     program = lower_memory(memory, protocol, exported.manifest["seed"])
     if program.digest != exported.manifest["program_digest"]:
+        other = "" if model is not None else ", or give the file that builds it: --model my_memory.py:build"
         raise FileError(
-            f"{exported.folder / 'manifest.json'}: program {exported.manifest['program_digest'][:12]}, but {memory.name} with these parameters is {program.digest[:12]} now; expected the definition that was exported: export it again."
+            f"{exported.folder / 'manifest.json'}: program {exported.manifest['program_digest'][:12]}, but {memory.name} with these parameters is {program.digest[:12]} now; expected the definition that was exported: export it again{other}."
         )
     step, unit = _spikes(program, spikes, results)
     found = {
@@ -71,7 +73,11 @@ def memory_of(package: Package, model: str | None) -> tuple[MemoryModel, Protoco
         raise FileError(
             f"{package.folder / 'manifest.json'}: it holds a network without a memory; expected the export of a memory with a protocol."
         )
-    memory = find_model(model or told["name"]).build(**told["parameters"])
+    if model is None and told["name"] not in model_names():
+        raise FileError(
+            f"{package.folder / 'manifest.json'}: it holds the memory {told['name']!r}, which does not ship with neuromem; expected the file that builds it: --model my_memory.py:build."
+        )
+    memory = find_model(told["name"] if model is None else model).build(**told["parameters"])
     given = package.manifest["protocol"]
     operations = tuple(
         Operation(o["kind"], o["at"], *(None if o[role] is None else tuple(o[role]) for role in ("cue", "content")))
@@ -88,11 +94,10 @@ def read_results(results: Path, package: Package) -> tuple[Mapping[str, np.ndarr
         arrays = []
         for name in ("spikes", "states", "weights"):
             path = results / f"{name}.npz"
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as loaded:  # it leaves broken files open
-                arrays.append({key: loaded[key] for key in loaded.files})
+            arrays.append(arrays_of(path))
     except FileNotFoundError:
         raise FileError(f"{path}: there is no such file; expected the results of the export's run.py.") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise FileError(f"{path}: it cannot be read ({error}); expected it as run.py wrote it.") from None
     if not isinstance(about, dict):
         raise FileError(f"{results / 'run.json'}: {about!r}; expected the simulator and a digest, as run.py wrote them.")
@@ -100,13 +105,23 @@ def read_results(results: Path, package: Package) -> tuple[Mapping[str, np.ndarr
         raise FileError(
             f"{results}: results of export {str(about.get('digest'))[:12]}; expected those of {package.manifest['digest'][:12]}, the export in {package.folder}."
         )
-    spikes, states, weights = arrays
-    for name, found, columns in (("spikes", spikes, 2), ("weights", weights, 3)):
+    if not isinstance(about.get("simulator"), str):
+        raise FileError(f"{results / 'run.json'}: simulator {about.get('simulator')!r}; expected its name, as run.py wrote it.")
+    for name, found, form in zip(("spikes", "states", "weights"), arrays, (SPIKES, STATES, WEIGHTS), strict=True):
         for key, rows in found.items():
-            if rows.ndim != 2 or rows.shape[1] != columns:
-                raise FileError(
-                    f"{results / name}.npz: {key!r} has shape {rows.shape}; expected rows of {columns} numbers, as run.py wrote them."
-                )
+            wrong = fault(key, rows, form)
+            if wrong:
+                raise FileError(f"{results / name}.npz: {wrong}")
+    spikes, states, weights = arrays
+    spikes = {key: rows.astype(np.int64) for key, rows in spikes.items()}
+    for key, rows in spikes.items():
+        each, times = np.unique(rows, axis=0, return_counts=True)
+        if np.any(times > 1):
+            first = np.flatnonzero(times > 1)[0]
+            step, unit = each[first].tolist()
+            raise FileError(
+                f"{results / 'spikes.npz'}: {key!r} has {times[first]} spikes of unit {unit} at step {step}; expected one, as run.py wrote it."
+            )
     return spikes, states, weights
 
 
@@ -138,7 +153,7 @@ def _spikes(program: Program, spikes: Mapping[str, np.ndarray], results: Path) -
 
 
 def _states(program: Program, population: str, variable: str, states: Mapping[str, np.ndarray], results: Path) -> np.ndarray:
-    name, size = f"{population}.{STATES[variable]}", program.population(population).size
+    name, size = f"{population}.{NAMES[variable]}", program.population(population).size
     rows = states.get(name)
     if rows is None or rows.shape != (program.n_steps, size):
         shape = "nothing" if rows is None else f"shape {rows.shape}"

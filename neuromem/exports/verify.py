@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def verify(folder: Path, say: Say = lambda what, done, total: None) -> Verificat
     3. The memory images of that mapping run on the unmodified binaries: spikes, v, currents, weights, traces and counts of every
        cell must be those of the emulation, in every bit.
 
-    Raises ``FileError`` for a folder that is no unchanged export, ``BackendMissingError`` without sPyNNaker or Unicorn, ``LimitError`` where it does not map or boot.
+    Raises ``FileError`` for a folder that is no unchanged export, ``BackendMissingError`` without Unicorn or this release of sPyNNaker, ``LimitError`` where it does not map or boot.
     """
     from neuromem.hardware_targets.spinnaker.machine import Machine, load_mapping
     from neuromem.hardware_targets.spinnaker.machine.processor import Processor
@@ -93,12 +94,14 @@ def compare_arrays(what: str, ours: np.ndarray, theirs: np.ndarray, names: tuple
 
 
 def compare_spikes(what: str, ours: np.ndarray, theirs: np.ndarray, names: tuple[str, str]) -> Comparison:
-    """Compare spikes, rows of (step, unit)."""
-    if np.array_equal(ours, theirs):
+    """Compare spikes, rows of (step, unit) in any order; the difference names the first, and whether it is there more than once."""
+    if np.array_equal(sorted_rows(ours), sorted_rows(theirs)):
         return Comparison(what, len(ours))
-    a, b = {tuple(row) for row in ours.tolist()}, {tuple(row) for row in theirs.tolist()}
-    step, unit = min(a ^ b)
-    return Comparison(what, len(ours), f"{len(a - b)} only {names[0]}, {len(b - a)} only {names[1]}; first at step {step}, unit {unit}")
+    a, b = Counter(map(tuple, ours.tolist())), Counter(map(tuple, theirs.tolist()))
+    first = min((a - b) | (b - a))
+    times = "".join(f", {'twice' if n == 2 else f'{n} times'} {name}" for n, name in zip((a[first], b[first]), names, strict=True) if n > 1)
+    only = f"{(a - b).total()} only {names[0]}, {(b - a).total()} only {names[1]}"
+    return Comparison(what, len(ours), f"{only}; first at step {first[0]}, unit {first[1]}{times}")
 
 
 def spikes_of(simulation: SpinnakerSimulation, population: str) -> np.ndarray:

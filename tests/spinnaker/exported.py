@@ -81,6 +81,23 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def faults(name: str, spikes: np.ndarray) -> dict[str, tuple[np.ndarray, str]]:
+    """Spikes that no board gives, by what is wrong with them, and what is said of them."""
+    rows = spikes.astype(np.float64)
+    quarter, nan, large = (np.where(np.arange(len(rows))[:, None] * 2 + [0, 1] == 3, value, rows) for value in (0.25, np.nan, 1e300))
+    whole = "in row 1, column 1; expected a whole number, as run.py wrote it."
+    return {
+        "text": (spikes.astype(str), f"{name!r} has values of type <U21; expected numbers, as run.py wrote them."),
+        "truth": (spikes > 0, f"{name!r} has values of type bool; expected numbers, as run.py wrote them."),
+        "complex": (rows + 0j, f"{name!r} has values of type complex128; expected numbers, as run.py wrote them."),
+        "quarter": (quarter, f"{name!r} has 0.25 {whole}"),
+        "nan": (nan, f"{name!r} has nan {whole}"),
+        "large": (large, f"{name!r} has 1e+300 {whole}"),
+        "columns": (spikes[:, :1], f"{name!r} has shape {(len(spikes), 1)}; expected rows of 2 numbers, as run.py wrote them."),
+        "scalar": (np.array(3.0), f"{name!r} has shape (); expected rows of 2 numbers, as run.py wrote them."),
+    }
+
+
 def results_of(
     folder: Path,
     results: Path | None = None,

@@ -7,11 +7,12 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from exported import results_of, small
+from exported import faults, results_of, small
 
 from neuromem.exports.spinnaker import export_memory, export_program
 from neuromem.models.ca3_cam import ca3_cam, functional
@@ -87,6 +88,23 @@ def test_spikes_too_many_and_none(board: Path) -> None:
     ]
 
 
+def test_spikes_of_floats_are_the_same(board: Path) -> None:
+    results_of(board, spikes={"left": expected(board)["spikes.left"].astype(np.float64)})
+    assert check(board)[0] == 0
+
+
+@pytest.mark.parametrize(("times", "said"), [(2, "twice"), (3, "3 times")])
+def test_a_spike_given_more_than_once(times: int, said: str, board: Path) -> None:
+    spikes = expected(board)["spikes.left"]
+    step, unit = spikes[5].tolist()
+    results_of(board, spikes={"left": np.concatenate([spikes, *[spikes[5:6]] * (times - 1)])})
+    assert check(board) == (
+        1,
+        f"left: 12 spikes expected, {11 + times} found; 0 missing, {times - 1} not expected; first at step {step}, unit {unit} ({said})\n"
+        "right: 11 spikes, equal\nleft>right: 8 weights, equal\nno operations\nNOT as expected\n", "",
+    )  # fmt: skip
+
+
 def test_a_weight_changed_and_a_synapse_of_its_own(board: Path) -> None:
     words, unit = expected(board)["weights.left>right"], 2.0**-11
     with np.load(board / "tables.npz") as tables:
@@ -154,8 +172,51 @@ def test_a_file_that_is_something_else(board: Path) -> None:
     says = f"check.py: {path}: it cannot be read (File is not a zip file); expected it as it was written.\n"
     assert check(board) == (2, "", says)
     results_of(board, spikes={"left": np.arange(4)})
-    says = f"check.py: {path}: 'left' has shape (4,); expected rows of 2 numbers, as run.py writes them.\n"
+    says = f"check.py: {path}: 'left' has shape (4,); expected rows of 2 numbers, as run.py wrote them.\n"
     assert check(board) == (2, "", says)
+
+
+@pytest.mark.parametrize("kind", ["text", "truth", "complex", "quarter", "nan", "large", "columns", "scalar"])
+def test_spikes_that_are_none(kind: str, board: Path) -> None:
+    rows, says = faults("left", expected(board)["spikes.left"])[kind]
+    results_of(board, spikes={"left": rows})
+    assert check(board) == (2, "", f"check.py: {board / 'results' / 'spikes.npz'}: {says}\n")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expects"),
+    [(2, np.nan, "nan in row 3, column 2; expected a finite number"), (2, np.inf, "inf in row 3, column 2; expected a finite number"),
+     (0, 0.5, "0.5 in row 3, column 0; expected a whole number"), (1, np.nan, "nan in row 3, column 1; expected a whole number")],
+)  # fmt: skip
+def test_weights_that_are_none(column: int, value: float, expects: str, board: Path) -> None:
+    with np.load(board / "results" / "weights.npz") as found:
+        rows = found["left>right"]
+    rows[3, column] = value
+    results_of(board, weights={"left>right": rows})
+    says = f"check.py: {board / 'results' / 'weights.npz'}: 'left>right' has {expects}, as run.py wrote it.\n"
+    assert check(board) == (2, "", says)
+
+
+def test_files_of_other_things(board: Path) -> None:
+    path = board / "results" / "spikes.npz"
+    says = f"check.py: {path}: it cannot be read ({{}}); expected it as it was written.\n"
+    path.write_bytes(b"")
+    assert check(board) == (2, "", says.format("No data left in file"))
+    with path.open("wb") as file:
+        np.save(file, np.zeros((3, 2)))
+    assert check(board) == (2, "", says.format("one array without a name"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("left", "3 1")
+    assert check(board) == (2, "", says.format("'left' is no array"))
+    np.savez(path, left=np.array([None]))
+    assert check(board) == (2, "", says.format("Object arrays cannot be loaded when allow_pickle=False"))
+
+
+def test_results_without_their_simulator(board: Path) -> None:
+    path = board / "results" / "run.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps({"digest": about["digest"]}))
+    assert check(board) == (2, "", f"check.py: {path}: simulator None; expected its name, as run.py wrote it.\n")
 
 
 def test_an_edited_package(board: Path) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from cli_testing import say, without_seconds
-from exported import results_of, small
+from exported import faults, results_of, small
 
 import neuromem
-from neuromem.errors import FileError, SpecError
+from neuromem.errors import FileError
 from neuromem.exports.recordings import import_recording
 from neuromem.exports.spinnaker import export_memory, export_program
-from neuromem.hardware_targets.spinnaker.package import manifest_digest
+from neuromem.hardware_targets.spinnaker.package import manifest_digest, read_package
 from neuromem.models.ca3_cam import ca3_cam, functional
 from neuromem.runs.result import RunResult
 
@@ -119,6 +119,21 @@ def test_the_command_prints_and_keeps_the_run(board: Path, emulated: RunResult) 
     assert (said.status, said.err) == (0, "")
 
 
+@pytest.mark.parametrize(("where", "results"), [("board/results", "."), ("board/results/deeper", ".."), ("board", "results")])
+def test_the_package_is_around_the_results_from_anywhere(where: str, results: str, board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (board / "results" / "deeper").mkdir()
+    monkeypatch.chdir(board.parent / where)
+    said = say("import-recording", results)
+    assert (said.status, said.err) == (0, "")
+    assert said.out.splitlines()[-1].startswith("9 of 9 right; 322 spikes; ")
+
+
+def test_the_package_is_around_a_link_to_the_results(board: Path) -> None:
+    (board / "results").rename(board.parent / "elsewhere")
+    (board / "results").symlink_to(board.parent / "elsewhere")
+    assert say("import-recording", "board/results").status == 0
+
+
 # a memory of one's own
 
 
@@ -143,10 +158,31 @@ def test_a_memory_of_ones_own(mine: Path) -> None:
 
 
 def test_a_memory_of_ones_own_that_is_not_named(mine: Path) -> None:
-    with pytest.raises(SpecError) as caught:
+    says = (
+        f"{mine / 'manifest.json'}: it holds the memory 'mine', which does not ship with neuromem; "
+        "expected the file that builds it: --model my_memory.py:build."
+    )
+    with raises(says):
         import_recording(mine / "results")
-    assert str(caught.value).startswith("model 'mine'; expected one of ")
-    assert str(caught.value).endswith("or a file of your own as path/to/file.py:function.")
+    said = say("import-recording", str(mine / "results"))
+    assert (said.status, said.out, said.err) == (1, "", f"error: {says}\n")
+
+
+def test_a_memory_of_ones_own_that_is_called_like_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(MINE.replace('name="mine", ', ""))
+    said = say("export", "mine.py:build", "--protocol", "functional", "--target", "spinnaker", "--out", "board")
+    assert (said.status, said.err) == (0, "")
+    results_of(tmp_path / "board", states={"out.gsyn_exc": np.full((90, 15), 0.25)})
+    manifest = json.loads(Path("board/manifest.json").read_text())
+    with pytest.raises(FileError) as caught:
+        import_recording(tmp_path / "board" / "results")
+    assert re.fullmatch(
+        rf"{re.escape(str(tmp_path / 'board' / 'manifest.json'))}: program {manifest['program_digest'][:12]}, but ca3-cam with these parameters is "
+        r"[0-9a-f]{12} now; expected the definition that was exported: export it again, or give the file that builds it: --model my_memory\.py:build\.",
+        str(caught.value),
+    )
+    assert say("import-recording", "board/results", "--model", "mine.py:build").status == 0
 
 
 def test_another_definition(mine: Path) -> None:
@@ -169,6 +205,17 @@ def test_another_definition(mine: Path) -> None:
 def test_states_that_are_not_there(mine: Path, states: dict[str, np.ndarray], has: str) -> None:
     results = results_of(mine, states=states)
     with raises(f"{results / 'states.npz'}: 'out.gsyn_exc' has {has}; expected shape (90, 15)."):
+        import_recording(results, model="mine.py:build")
+
+
+def test_states_that_are_no_numbers(mine: Path) -> None:
+    rows = np.full((90, 15), 0.25)
+    rows[7, 2] = np.nan
+    results = results_of(mine, states={"out.gsyn_exc": rows})
+    with raises(f"{results / 'states.npz'}: 'out.gsyn_exc' has nan in row 7, column 2; expected a finite number, as run.py wrote it."):
+        import_recording(results, model="mine.py:build")
+    results_of(mine, states={"out.gsyn_exc": rows[0]})
+    with raises(f"{results / 'states.npz'}: 'out.gsyn_exc' has shape (15,); expected rows of numbers, as run.py wrote them."):
         import_recording(results, model="mine.py:build")
 
 
@@ -245,6 +292,9 @@ def test_files_that_are_something_else(board: Path) -> None:
     (results / "spikes.npz").write_bytes((results / "spikes.npz").read_bytes()[:-40])
     with raises(f"{results / 'spikes.npz'}: it cannot be read (File is not a zip file); expected it as run.py wrote it."):
         import_recording(results)
+    (results / "spikes.npz").write_bytes(b"")
+    with raises(f"{results / 'spikes.npz'}: it cannot be read (No data left in file); expected it as run.py wrote it."):
+        import_recording(results)
     results_of(board, weights={"s1_cue>s1_cont": np.zeros(50)})
     with raises(f"{results / 'weights.npz'}: 's1_cue>s1_cont' has shape (50,); expected rows of 3 numbers, as run.py wrote them."):
         import_recording(results)
@@ -252,6 +302,58 @@ def test_files_that_are_something_else(board: Path) -> None:
     (results / "run.json").write_text("[]")
     with raises(f"{results / 'run.json'}: []; expected the simulator and a digest, as run.py wrote them."):
         import_recording(results)
+
+
+def expected(folder: Path, name: str) -> np.ndarray:
+    return read_package(folder).expected[f"spikes.{name}"]
+
+
+def test_spikes_of_floats_are_the_same(board: Path, emulated: RunResult) -> None:
+    results_of(board, spikes={"out": expected(board, "out").astype(np.float64)})
+    found = import_recording(board / "results")
+    assert_equal(found, emulated)
+    assert (found.recording.step.dtype, found.recording.unit.dtype) == (np.int64, np.int64)
+
+
+@pytest.mark.parametrize("kind", ["text", "truth", "complex", "quarter", "nan", "large", "columns", "scalar"])
+def test_spikes_that_are_none(kind: str, board: Path) -> None:
+    rows, says = faults("out", expected(board, "out"))[kind]
+    results = results_of(board, spikes={"out": rows})
+    with raises(f"{results / 'spikes.npz'}: {says}"):
+        import_recording(results)
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_spike_given_more_than_once(times: int, board: Path) -> None:
+    spikes = expected(board, "out")
+    step, unit = spikes[5].tolist()
+    results = results_of(board, spikes={"out": np.concatenate([spikes, *[spikes[5:6]] * (times - 1)])})
+    with raises(f"{results / 'spikes.npz'}: 'out' has {times} spikes of unit {unit} at step {step}; expected one, as run.py wrote it."):
+        import_recording(results)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expects"),
+    [(2, np.nan, "nan in row 3, column 2; expected a finite number"), (2, -np.inf, "-inf in row 3, column 2; expected a finite number"),
+     (0, 0.5, "0.5 in row 3, column 0; expected a whole number")],
+)  # fmt: skip
+def test_weights_that_are_none(column: int, value: float, expects: str, board: Path) -> None:
+    name = "s1_cue>s1_cont"
+    with np.load(board / "results" / "weights.npz") as found:
+        rows = found[name]
+    rows[3, column] = value
+    results = results_of(board, weights={name: rows})
+    with raises(f"{results / 'weights.npz'}: {name!r} has {expects}, as run.py wrote it."):
+        import_recording(results)
+
+
+@pytest.mark.parametrize("simulator", [None, 3])
+def test_results_without_their_simulator(simulator: object, board: Path) -> None:
+    path = board / "results" / "run.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps({"digest": about["digest"]} | ({} if simulator is None else {"simulator": simulator})))
+    with raises(f"{path}: simulator {simulator}; expected its name, as run.py wrote it."):
+        import_recording(board / "results")
 
 
 def test_results_of_another_export(board: Path) -> None:

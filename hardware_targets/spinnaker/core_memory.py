@@ -3,6 +3,10 @@
 Both are estimates from the sizes of what the binaries allocate. The constants of DTCM were measured by booting the
 released binaries in an ARM emulator with more and more neurons on a core until they gave up; they are rounded up, so that what
 fits by this estimate boots.
+
+A core of a delay extension counts, for each slot and each neuron, how often the neuron spiked. How much it can hold
+was measured in the same way: for 1 to 8 stages of 2 to 4096 steps, what ``delay_neurons`` returns boots, and one neuron more
+does not.
 """
 
 from __future__ import annotations
@@ -25,6 +29,26 @@ def ring_depth(neurons: int, longest_delay: int, ring_buffer_bits: int) -> int:
     each of two receptors and each slot, and 2^14 cells at most.
     """
     return int(min(2 ** bits_for(longest_delay), 2 ** (ring_buffer_bits - bits_for(neurons) - 1)))
+
+
+def delay_slots(stages: int, steps: int) -> int:
+    """Return the slots of a delay extension: the power of two above ``stages * steps``."""
+    return int(2 ** (stages * steps).bit_length())
+
+
+def delay_bytes(neurons: int, stages: int, steps: int) -> int:
+    """Return the bytes of DTCM for the slots of a delay extension: each has a byte for every neuron, in whole words, and 12 more."""
+    return delay_slots(stages, steps) * (WORD * -(-neurons // WORD) + DELAY_SLOT)
+
+
+def delay_neurons(stages: int, steps: int, memory: int) -> int:
+    """Return the most neurons whose slots fit in ``memory`` bytes, 0 where not even one's do."""
+    return max(0, memory // delay_slots(stages, steps) - DELAY_SLOT) // WORD * WORD
+
+
+def longest_reach(depth: int, most_stages: int, memory: int) -> int:
+    """Return the longest delay (steps) from one neuron, through stages as long as the target's ring: ``depth * (1 + stages)``."""
+    return depth * (1 + max((n for n in range(1, most_stages + 1) if delay_neurons(n, depth, memory)), default=0))
 
 
 @dataclass(frozen=True)
@@ -89,6 +113,8 @@ DTCM_FIXED = 10_200
 DTCM_NEURON = 80
 DTCM_POST_EVENTS = 104
 DTCM_ROWS = 40
+# Bytes of DTCM that each slot of a delay extension takes besides its counters: a pointer, and the heap's own.
+DELAY_SLOT = 12
 # Bytes of SDRAM, from the mappings of sPyNNaker 7.4.1 and rounded up: tables of a core; parameters and states of a neuron. Recordings are not in it.
 SDRAM_FIXED = 2_000
 SDRAM_NEURON = 160

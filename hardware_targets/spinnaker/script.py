@@ -98,8 +98,8 @@ sim.run(N_STEPS * STEP)
 late = 0 if on_board else 1  # a board stamps a spike with the beginning of its step, other simulators with its end
 arguments.results.mkdir(exist_ok=True)
 spikes, states, weights = {{}}, {{}}, {{}}
-for name, population in populations.items():
-    segment = population.get_data(clear=False).segments[0]
+for name in recorded:
+    segment = populations[name].get_data(clear=False).segments[0]
     trains = [(np.rint(np.asarray(t.rescale("ms").magnitude) / STEP).astype(int) - late, u) for u, t in enumerate(segment.spiketrains)]
     pairs = [(int(s), u) for steps, u in trains for s in steps]
     spikes[name] = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
@@ -245,7 +245,7 @@ def _projection(p: ProjectionTable, program: Program) -> str:
 
 def _record(program: Program) -> str:
     recordable = {"v": "v", "isyn_exc": "gsyn_exc", "isyn_inh": "gsyn_inh"}
-    lines = []
+    lines, recorded = [], []
     for p in program.populations:
         if p.is_source:
             continue
@@ -253,13 +253,14 @@ def _record(program: Program) -> str:
         names = [name for name in ("spikes", *recordable) if name in wanted]
         shared = [name for name in names if name in ("spikes", "v")]
         if names:
+            recorded.append(p.name)
             anywhere = "" if names == shared else f" if on_board else {shared!r}"
             lines.append(f"{variable(p.name)}.record({[recordable.get(name, name) for name in names]!r}{anywhere})\n")
     states = (
-        "if arguments.states:\n    for population in populations.values():\n"
+        "if arguments.states:\n    recorded = list(populations)\n    for population in populations.values():\n"
         '        population.record(["spikes", "v", "gsyn_exc", "gsyn_inh"] if on_board else ["spikes", "v"])\n'
     )
-    return "".join(lines) + states
+    return f"recorded = {recorded!r}\n{''.join(lines)}{states}"
 
 
 def tables_of(fitted: Fitted) -> Mapping[str, np.ndarray]:

@@ -7,8 +7,10 @@ buffers of D = ``ring_depth`` steps:
 - a plastic delay is at most D (its post events would otherwise arrive early) and no multiple of D (the binaries keep delays
   modulo D, and never deliver a plastic synapse of delay 0);
 - longer static delays go through delay extensions, in stages of D steps: at most 8, the same D for all targets of one source
-  population, and at most one stage where the source population is on several cores (with more, the mapper connects
-  wrong pairs).
+  population, and at most one stage, unless the source population is on one core, with as many neurons as a core of the target (sPyNNaker
+  counts rows of later stages in cores of the target, and connects wrong pairs otherwise);
+- a core of a delay extension boots: it has the neurons of one core of the source population, and fewer of them fit the longer
+  its stages are together.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neuromem.errors import LimitError
-from neuromem.hardware_targets.spinnaker.core_memory import CoreShape, Rows, ring_depth
+from neuromem.hardware_targets.spinnaker.core_memory import CoreShape, Rows, delay_bytes, delay_neurons, longest_reach, ring_depth
 from neuromem.hardware_targets.spinnaker.fixed_point import trace_table
 from neuromem.hardware_targets.spinnaker.limits import Board
 from neuromem.ir.program import PopulationTable, Program, ProjectionTable
@@ -44,8 +46,12 @@ def split(program: Program, board: Board) -> dict[str, Split]:
     for population in program.populations:
         if not population.is_source:
             splits[population.name] = _largest(population, program, board, min(population.size, board["core.neurons"]))
-    _agree_on_stages(program, board, splits)
-    _unscramble(program, board, splits)
+    before: dict[str, Split] = {}
+    while splits != before:  # ends: every change leaves some population fewer neurons on a core
+        before = dict(splits)
+        _agree_on_stages(program, board, splits)
+        _unscramble(program, board, splits)
+        _fit_delay_cores(program, board, splits)
     return splits
 
 
@@ -176,8 +182,10 @@ def _obstacle(shape: CoreShape, projections: tuple[ProjectionTable, ...], longes
         silent = delays[delays % shape.ring_depth == 0]
         if p.plasticity is not None and silent.size:
             return f"projection {p.name!r} is plastic with delays of {silent[0]} steps, a multiple of the ring depth, {shape.ring_depth}; the board would never deliver its spikes. Expected another delay, or one static synapse of a longer delay into this population (the depth is the power of two from the longest delay on)."
-    if -(-longest // shape.ring_depth) - 1 > board["core.delay_stages"]:
-        return f"a delay of {longest} steps; expected at most {shape.ring_depth * (1 + board['core.delay_stages'])}, what {board['core.delay_stages']} delay stages of {shape.ring_depth} steps can do: a shorter delay, or a smaller population."
+    reach = longest_reach(shape.ring_depth, board["core.delay_stages"], board["core.delay_memory"])
+    if longest > reach:
+        stages = reach // shape.ring_depth - 1
+        return f"a delay of {longest} steps; expected at most {reach}: a core of {shape.neurons} neurons has a ring of {shape.ring_depth} steps, and a delay extension has room for {stages} stages as long. Shorter delays, or a smaller population."
     return ""
 
 
@@ -195,36 +203,63 @@ def _agree_on_stages(program: Program, board: Board, splits: dict[str, Split]) -
         least = min(depths[unequal])
         for (pre, post), delay in longest.items():
             if pre == unequal and delay > splits[post].depth == least:
-                splits[post] = _deeper(program, board, post, splits[post])
+                # a ring shorter than another, and than the longest delay, is that of three neurons or more, and can become longer
+                why = f"delays of {delay} steps from {pre!r}, whose stages must be of {max(depths[pre])} steps; expected at most {least} steps, the depth of its ring: shorter delays, or another source population."
+                splits[post] = _deeper(program, board, post, splits[post], why)
 
 
 def _unscramble(program: Program, board: Board, splits: dict[str, Split]) -> None:
-    """Leave no source population on several cores with more than one delay stage."""
-    for _ in range(board["core.ring_buffer_bits"]):
-        wrong = [
-            (pre, post, delay)
-            for (pre, post), delay in longest_delays(program).items()
-            if delay > 2 * splits[post].depth and program.population(pre).size > splits[pre].neurons
-        ]
+    """Leave more than one delay stage only where sPyNNaker connects the right pairs: one core of sources, as large as a core of the target."""
+    while True:
+        stages = {pre: n for pre, (n, _) in stages_of(program, splits).items()}
+        wrong = {
+            post: (pre, delay)
+            for (pre, post), delay in reversed(longest_delays(program).items())
+            if delay > splits[post].depth
+            and stages[pre] > 1
+            and not program.population(pre).size == splits[pre].neurons == splits[post].neurons
+        }
         if not wrong:
             return
-        for post in dict.fromkeys(post for _, post, _ in wrong):
-            if splits[post].neurons == 1:
-                pre, post, delay = wrong[0]
-                raise LimitError(
-                    f"Population {post!r}: delays of up to {delay} steps from {pre!r}, whose {program.population(pre).size} cells are on several cores; sPyNNaker connects wrong pairs then. "
-                    f"Expected at most {2 * splits[post].depth} steps, or at most {splits[pre].neurons} cells in {pre!r}."
-                )
-            splits[post] = _deeper(program, board, post, splits[post])
+        for post, (pre, delay) in wrong.items():
+            why = (
+                f"delays of up to {delay} steps from {pre!r}, whose delay extension has more than one stage; sPyNNaker connects wrong pairs then, unless all of {pre!r} is on one core, with as many neurons as a core of {post!r}. "
+                f"Expected at most {longest_reach(splits[post].depth, 1, board['core.delay_memory'])} steps."
+            )
+            splits[post] = _deeper(program, board, post, splits[post], why)
         _agree_on_stages(program, board, splits)
 
 
-def _deeper(program: Program, board: Board, name: str, old: Split) -> Split:
-    """Return the split of a population with fewer neurons on a core and longer ring buffers."""
+def _fit_delay_cores(program: Program, board: Board, splits: dict[str, Split]) -> None:
+    """Leave no delay extension with more neurons on a core than boot.
+
+    One stage: fewer neurons on each core of the source population. More stages, for which it must stay on one core: longer ring buffers in
+    the targets, until there is one or none.
+    """
+    memory = board["core.delay_memory"]
+    for pre, (stages, steps) in stages_of(program, splits).items():
+        neurons, most = splits[pre].neurons, delay_neurons(stages, steps, memory)
+        if neurons <= most:
+            continue
+        if stages == 1:
+            splits[pre] = Split(most) if splits[pre].shape is None else _largest(program.population(pre), program, board, most)
+            return  # the stages of others may have changed
+        for (source, post), delay in longest_delays(program).items():
+            if source == pre and delay > splits[post].depth:
+                why = (
+                    f"delays of up to {delay} steps from {pre!r}, whose {neurons} cells then need {delay_bytes(neurons, stages, steps)} bytes of DTCM on a core of a delay extension with {stages} stages of {steps} steps. "
+                    f"Expected at most {memory}: shorter delays, or at most {most} cells in {pre!r}."
+                )
+                splits[post] = _deeper(program, board, post, splits[post], why)
+        return
+
+
+def _deeper(program: Program, board: Board, name: str, old: Split, why: str) -> Split:
+    """Return the split of a population with fewer neurons on a core and longer ring buffers; raise ``LimitError`` with ``why`` if none has longer ones."""
     n = old.neurons
     while n > 1:
         n = 2 ** (int(np.ceil(np.log2(n))) - 1)
         new = _largest(program.population(name), program, board, n)
         if new.depth > old.depth:
             return new
-    return replace(old, neurons=1)
+    raise LimitError(f"Population {name!r}: {why}")

@@ -203,19 +203,20 @@ def test_one_stage_of_delay_extension() -> None:
     assert fitted.resources.cores == 3
 
 
-@pytest.mark.parametrize(("delay", "stages"), [(32, 0), (33, 1), (64, 1), (65, 2), (288, 8)])
+@pytest.mark.parametrize(("delay", "stages"), [(32, 0), (33, 1), (64, 1), (65, 2), (256, 7), (257, 1)])
 def test_stages_of_32_steps(delay: int, stages: int) -> None:
-    assert laid(200, float(delay)).placement("a").stages == stages
+    """As many sources as cells, on one core each; a delay extension for 8 stages has room for 100, so that rings become longer."""
+    assert laid(130, float(delay), a=130).placement("a").stages == stages
 
 
-def test_more_than_eight_stages_take_a_longer_ring() -> None:
+def test_more_than_one_stage_takes_a_longer_ring() -> None:
     q = laid(200, 289.0)
-    assert (q.placement("a").stages, q.placement("a").stage_steps, q.placement("b").neurons_per_core) == (4, 64, 128)
+    assert (q.placement("a").stages, q.placement("a").stage_steps, q.placement("b").neurons_per_core) == (1, 256, 32)
 
 
 def test_targets_of_one_source_have_stages_of_one_length() -> None:
-    """d (100 cells, 100 steps) has a ring of 64; b (200 cells, 70 steps) had 32 alone, and must have 64 too."""
-    to_b = sent(rows=[(0, j, 1.0, 70.0) for j in range(200)])
+    """d (100 cells, 100 steps) has a ring of 64; b (200 cells, 50 steps) had 32 alone, and must have 64 too."""
+    to_b = sent(rows=[(0, j, 1.0, 50.0) for j in range(200)])
     to_d = sent(rows=[(0, j, 1.0, 100.0) for j in range(100)], post="d", name="a>d")
     assert fit(program(to_b, b=200, cell=STRONG)).placement("b").ring_depth == 32
     fitted = fit(program(to_b, to_d, b=200, d=100, cell=STRONG))
@@ -224,16 +225,27 @@ def test_targets_of_one_source_have_stages_of_one_length() -> None:
     assert (fitted.placement("a").stages, fitted.placement("a").stage_steps) == (1, 64)
 
 
-@pytest.mark.parametrize(("delay", "depth", "stages"), [(64, 32, 1), (65, 64, 1), (128, 64, 1), (129, 128, 1), (512, 256, 1)])
-def test_scrambled_delays_are_avoided(delay: int, depth: int, stages: int) -> None:
-    """600 sources are on several cores, where two stages or more connect wrong pairs: fewer neurons on a core leave one."""
+@pytest.mark.parametrize(
+    ("delay", "depth", "stages", "cores"), [(64, 32, 1, 3), (65, 64, 1, 3), (128, 64, 1, 3), (129, 128, 1, 3), (512, 256, 1, 6)]
+)
+def test_scrambled_delays_are_avoided(delay: int, depth: int, stages: int, cores: int) -> None:
+    """600 sources are on several cores, where two stages or more connect wrong pairs: fewer neurons on a core leave one.
+
+    A core of a delay extension with one stage of 256 steps has room for 100.
+    """
     fitted = laid(200, float(delay), a=600)
     assert (fitted.placement("b").ring_depth, fitted.placement("a").stages) == (depth, stages)
-    assert fitted.placement("a").n_cores == 3
+    assert fitted.placement("a").n_cores == cores
 
 
-def test_scrambled_delays_are_of_sources_on_several_cores_only() -> None:
-    assert laid(200, 65.0, a=256).placement("a").stages == 2
+def test_two_stages_are_for_one_core_of_as_many_sources_as_cells_on_a_core() -> None:
+    """sPyNNaker counts the rows of later stages in cores of the target."""
+    assert [laid(130, 65.0, a=a).placement("a").stages for a in (129, 130, 131)] == [1, 2, 1]
+    assert [laid(200, 65.0, a=a).placement("a").stages for a in (2, 256)] == [1, 1]
+    to_d = sent(rows=[(0, j, 1.0, 40.0) for j in range(200)], post="d", name="a>d")  # one stage of 32 steps would do
+    to_b = sent(rows=[(0, j, 1.0, 65.0) for j in range(130)])
+    both = fit(program(to_b, to_d, a=130, b=130, d=200, cell=STRONG))
+    assert [(both.placement("a").stages, both.placement(name).ring_depth) for name in ("b", "d")] == [(2, 32), (2, 64)]
 
 
 def test_a_split_target_that_is_a_source_too_is_seen() -> None:

@@ -13,6 +13,8 @@ from exported import cell
 from neuromem.errors import SpecError
 from neuromem.exports.spinnaker import export_program
 from neuromem.exports.verify import verify
+from neuromem.hardware_targets.spinnaker.limits import board_named
+from neuromem.hardware_targets.spinnaker.virtual import virtual_mapping
 from neuromem.ir.lower import lower
 from neuromem.ir.program import Program
 from neuromem.spec import (
@@ -40,7 +42,12 @@ def rule(tau: float) -> STDP:
 def program(*names: str) -> Program:
     """``file`` and ``allow_pickle`` are words of np.savez; ``allow_pickle`` is not probed, and has a second rule without synapses."""
     rows = np.array([(i, j, 1.0 + 0.1 * i, 1.0 + (i + j) % 3) for i in range(4) for j in range(5)])
-    populations = (Population("src", 4, SpikeSourceArray()), Population("file", 5, cell()), Population("allow_pickle", 5, cell()))
+    populations = (
+        Population("src", 4, SpikeSourceArray()),
+        Population("file", 5, cell()),
+        Population("allow_pickle", 5, cell()),
+        Population("unseen", 2, cell()),
+    )
     projections = (
         Projection("src", "file", FromListConnector(rows), StaticSynapse(), name=names[0]),
         Projection("file", "allow_pickle", FromListConnector(np.array([(i, i, 2.5, 1.0) for i in range(5)])), StaticSynapse(), plasticity=rule(20.0)),
@@ -59,6 +66,8 @@ def test_odd_names_unprobed_populations_and_rules_without_synapses_are_verified(
     assert (ast.get_docstring(ast.parse(script)) or "").startswith('a """title""" \\N{x} of two lines, for a SpiNN-5 board')
     assert report.startswith('# a """title""" \\N{x} of two lines, for SpiNN-5\n')
     plan.write(tmp_path / "board")
+    with virtual_mapping(tmp_path / "board", board_named("spinn5")) as mapped:  # as on a board, where nobody records what is not probed
+        assert (mapped / "ds.sqlite3").is_file()
     found = verify(tmp_path / "board")
     assert [c.what + c.difference for part in (found.expectation, found.mapping, found.binaries) for c in part if not c.equal] == []
     compared = {c.what: c.values for c in found.binaries}

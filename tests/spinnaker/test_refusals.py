@@ -183,14 +183,19 @@ CASES: dict[str, tuple[Callable[[], object], type[NeuromemError], str]] = {
         "Projection 'a>b': A_minus = 1e-05 nA; expected 0 or at least 0.00012207 nA, the resolution of its weights, or learning would be lost in rounding: larger steps, or fewer and smaller weights into 'b'.",
     ),
     "scrambled delays": (
-        lambda: fit(program(sent(delay=8193.0), a=300, b=1)),
+        lambda: fit(program(sent(delay=600.0), a=300, b=1), cramped(boards()["spinn5"], "core.ring_buffer_bits", 10)),
         LimitError,
-        "Population 'b': delays of up to 8193 steps from 'a', whose 300 cells are on several cores; sPyNNaker connects wrong pairs then. Expected at most 8192 steps, or at most 256 cells in 'a'.",
+        "Population 'b': delays of up to 600 steps from 'a', whose delay extension has more than one stage; sPyNNaker connects wrong pairs then, unless all of 'a' is on one core, with as many neurons as a core of 'b'. Expected at most 512 steps.",
     ),
     "delay beyond all stages": (
-        lambda: fit(program(sent(delay=40000.0))),
+        lambda: fit(program(sent(delay=4097.0))),
         LimitError,
-        "Population 'b': a delay of 40000 steps; expected at most 36864, what 8 delay stages of 4096 steps can do: a shorter delay, or a smaller population.",
+        "Population 'b': a delay of 4097 steps; expected at most 4096: a core of 2 neurons has a ring of 4096 steps, and a delay extension has room for 0 stages as long. Shorter delays, or a smaller population.",
+    ),
+    "delay beyond all stages of a short ring": (
+        lambda: fit(program(sent(delay=2049.0)), cramped(boards()["spinn5"], "core.ring_buffer_bits", 10)),
+        LimitError,
+        "Population 'b': a delay of 2049 steps; expected at most 2048: a core of 2 neurons has a ring of 256 steps, and a delay extension has room for 7 stages as long. Shorter delays, or a smaller population.",
     ),
     "silent plastic delay": (
         lambda: fit(program(sent(0.0, 32.0, rule=RULE), b=256)),
@@ -272,8 +277,11 @@ def test_the_limits_are_where_they_are_said_to_be() -> None:
     assert fit(program(sent(65535.0), a=1, b=1, cell=near)).words["a>b"].tolist() == [65535]
     assert fit(program(sent(2.0**-15))).words["a>b"].tolist() == [1] * 4
     assert fit(program(sent(0.0, 31.0, rule=RULE), b=256)).placement("b").ring_depth == 32
-    assert fit(program(sent(delay=8192.0), a=300, b=1)).placement("a").stages == 1
-    assert fit(program(sent(delay=36864.0))).placement("a").stages == 8
+    assert fit(program(sent(delay=4096.0), a=300, b=1)).placement("b").ring_depth == 4096
+    short = cramped(boards()["spinn5"], "core.ring_buffer_bits", 10)
+    assert fit(program(sent(delay=512.0), a=300, b=1), short).placement("a").stages == 1
+    assert fit(program(sent(delay=600.0), a=1, b=1), short).placement("a").stages == 2
+    assert fit(program(sent(delay=2048.0), a=1, b=1), short).placement("a").stages == 7
     assert fit(program(sent(rows=[(0, 0, 1.0, 1.0)] * 256), a=1, b=1)).weights[0].n_synapses == 256
     assert fit(frozen(sent(0.5))).notes == ()  # nothing learns that could be switched off
     both = program(sent(1.0, rule=rule()), sent(1.0, rule=STDP(rule().timing, rule().weight_dependence), name="other"))

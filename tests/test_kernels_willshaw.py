@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulated.twins import twin
+
 from neuromem.kernels.bits import Rows, bits_of, n_words, pack, rows_of, unpack
 from neuromem.kernels.cpu import threads as threads_of_kernels
 from neuromem.kernels.cpu import willshaw as cpu
 from neuromem.kernels.reference import willshaw as reference
 
-both = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+cupy = twin("willshaw")
+both = pytest.mark.parametrize("kernels", [reference, cpu, cupy], ids=["reference", "cpu", "cupy"])
 
 
 @pytest.fixture(autouse=True)

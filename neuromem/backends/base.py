@@ -12,6 +12,7 @@ import numpy as np
 
 from neuromem.backends.matrix import MatrixSimulation
 from neuromem.errors import SpecError, UnsupportedError
+from neuromem.ir import memory_needed
 from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.ir.program import Program, Schedule
 from neuromem.ir.recording import Recording
@@ -179,6 +180,13 @@ class Backend(ABC):
 
     threads: int = 1
     """How many threads share the work."""
+
+    memory: str = "here"
+    """Where tables lie, for messages."""
+
+    def free_memory(self) -> int:
+        """Return the bytes that tables can still be given."""
+        return memory_needed.available_memory()
 
     @abstractmethod
     def versions(self) -> dict[str, str]:

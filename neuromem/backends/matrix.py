@@ -12,7 +12,6 @@ from neuromem.backends.tables import make_table
 from neuromem.backends.tables.base import Kernels, State, numbers
 from neuromem.errors import SpecError, UnsupportedError
 from neuromem.ir.matrix_program import MatrixProgram
-from neuromem.kernels import activation
 from neuromem.kernels.bits import Patterns
 from neuromem.spec.units import KWinners, Sign, SoftWTA
 
@@ -52,7 +51,9 @@ class MatrixSimulation:
 
     def __init__(self, program: MatrixProgram, engine: str, threads: int = 1) -> None:
         self.program, self.engine = program, engine
-        self.table = make_table(program, Kernels(engine, threads))
+        kernels = Kernels(engine, threads)
+        self.arrays = kernels.arrays
+        self.table = make_table(program, kernels)
 
     @property
     def n_stored(self) -> int:
@@ -61,11 +62,15 @@ class MatrixSimulation:
 
     def store(self, pre: State, post: State) -> None:
         """Store pairs of patterns, in order; of auto-associative memories both are the same object."""
-        self.table.store(pre, post)
+        self.table.store(*self._put_pair(pre, post))
 
     def forget(self, pre: State, post: State) -> None:
         """Take pairs out again; raise ``UnsupportedError`` where the rule does not allow it."""
-        self.table.forget(pre, post)
+        self.table.forget(*self._put_pair(pre, post))
+
+    def _put_pair(self, pre: State, post: State) -> tuple[State, State]:
+        first = self.arrays.put(pre)
+        return first, first if post is pre else self.arrays.put(post)
 
     def settle(
         self,
@@ -89,43 +94,62 @@ class MatrixSimulation:
                 progress(min(n, first + part), n)
         return _joined(done)
 
-    def _settle(self, cue: State, orders: np.ndarray | None, limit: int, graded: bool) -> Settled:
+    def _settle(self, given: State, orders: np.ndarray | None, limit: int, graded: bool) -> Settled:
+        put, get = self.arrays.put, self.arrays.get
+        cue = put(given)
         if orders is not None:
-            spins, steps, converged = self.table.visit(cue, orders, limit)  # type: ignore[attr-defined]
-            state: State = Patterns(self.program.post.size, bits=spins > 0)
+            spins, steps, converged = self.table.visit(cue, put(orders), limit)  # type: ignore[attr-defined]
+            state: State = self.table.patterns(bits=spins > 0)
         else:
             state, steps, converged = self._steps(cue, limit)
         support = self.table.support(state if self.program.recurrent and not self.program.lag else cue) if graded else None
-        return Settled(self.answer(state), steps, converged, support)
+        return Settled(get(self.answer(state)), get(steps), get(converged), get(support))
 
     def _steps(self, cue: State, limit: int) -> tuple[State, np.ndarray, np.ndarray]:
-        """Update all cues that still change, at most ``limit`` times; in a memory of single steps each is a read, and always settled."""
+        """Update all cues that still change, at most ``limit`` times; in a memory of single steps each is a read, and always settled.
+
+        Which cues have come to rest is kept beside them, and every ``LOOK_EVERY`` steps they are set aside. A state that has come to
+        rest is a fixed point, which further steps leave as it is, but for real numbers, which are held.
+        """
+        xp, every = self.arrays.xp, self.arrays.LOOK_EVERY
         b, p = len(cue), self.program
         if p.single_step:
-            return self.table.step(cue), np.ones(b, np.int32), np.ones(b, np.bool_)
-        soft = isinstance(self.program.post.cell, SoftWTA)
+            return self.table.step(cue), xp.ones(b, np.int32), xp.ones(b, np.bool_)
+        soft = isinstance(p.post.cell, SoftWTA)
         state = numbers(cue, bipolar=False) if soft else cue
-        final = state.copy() if isinstance(state, np.ndarray) else state.bits.copy()
-        steps, moving = np.full(b, limit, np.int32), np.arange(b)
+        final, steps, settled = _copied(self._numbers_of(state)), xp.full(b, limit, np.int32), xp.zeros(b, np.bool_)
+        place = xp.arange(b)  # of the cues that are still worked on
+        rests = xp.zeros(b, np.bool_)
         for step in range(1, limit + 1):
             new = self.table.step(state)
-            before, after = (x if isinstance(x, np.ndarray) else x.bits for x in (state, new))
-            still = _moving(before, after, soft) if isinstance(state, np.ndarray) else (after != before).any(axis=1)
-            final[moving] = after
-            steps[moving[~still]] = step
-            moving = moving[still]
-            if moving.size == 0:
-                break
-            state = after[still] if isinstance(state, np.ndarray) else Patterns(self.program.post.size, bits=after[still])
-        converged = np.ones(b, np.bool_)
-        converged[moving] = False
-        return (final if isinstance(state, np.ndarray) else Patterns(self.program.post.size, bits=final)), steps, converged
+            before, after = self._numbers_of(state), self._numbers_of(new)
+            still = _moving(before, after, soft) if not isinstance(state, Patterns) else (after != before).any(axis=1)
+            if not isinstance(state, Patterns):
+                after = xp.where(rests[:, None], before, after)
+            steps[place] = xp.where(rests | still, steps[place], np.int32(step))
+            rests = rests | ~still
+            state = self._state(after, state)
+            if step % every == 0 or step == limit:
+                final[place], settled[place] = after, rests
+                moving = xp.flatnonzero(~rests)
+                if moving.size == 0:
+                    break
+                if moving.size < place.size:
+                    place, state, rests = place[moving], self._state(after[moving], state), rests[moving]
+        return self._state(final, state), steps, settled
+
+    def _numbers_of(self, state: State) -> np.ndarray:
+        return getattr(state, self.arrays.FORM) if isinstance(state, Patterns) else state
+
+    def _state(self, array: np.ndarray, like: State) -> State:
+        """Return an array as a state of the same kind as ``like``."""
+        return self.table.patterns(**{self.arrays.FORM: array}) if isinstance(like, Patterns) else array
 
     def answer(self, state: State) -> State:
         """Return the pattern that is read from a state: of soft winners, the largest of each group."""
         cell = self.program.post.cell
-        if isinstance(cell, SoftWTA) and isinstance(state, np.ndarray):
-            return Patterns(self.program.post.size, bits=activation.winners(state, cell.groups, cell.groups, "first"))
+        if isinstance(cell, SoftWTA) and not isinstance(state, Patterns):
+            return self.table.patterns(bits=self.table.kernels.activation.winners(state, cell.groups, cell.groups, "first"))
         return state
 
     def energy(self, state: State) -> np.ndarray:
@@ -135,16 +159,17 @@ class MatrixSimulation:
             raise UnsupportedError(
                 f"{self.program.name}: energy; {type(self.program.rule).__name__} with {type(self.program.post.cell).__name__} units has no energy function here."
             )
-        result: np.ndarray = energy(state)
+        result: np.ndarray = self.arrays.get(energy(self.arrays.put(state)))
         return result
 
     def weights(self) -> np.ndarray:
         """Return the weights as they are now, (n_pre, n_post); 0 where there is no connection."""
-        return self.table.weights()
+        weights: np.ndarray = self.arrays.get(self.table.weights())
+        return weights
 
     def save(self) -> TableCheckpoint:
         """Return the whole state."""
-        return TableCheckpoint(self.engine, self.program.digest, self.table.arrays())
+        return TableCheckpoint(self.engine, self.program.digest, self.arrays.get(self.table.saved()))
 
     def restore(self, checkpoint: TableCheckpoint) -> None:
         """Return to a saved state, to the last bit."""
@@ -152,7 +177,7 @@ class MatrixSimulation:
             raise SpecError(
                 f"restore: a checkpoint of memory {checkpoint.digest[:12]}; expected {self.program.digest[:12]}, that of this simulation."
             )
-        self.table.load(checkpoint.arrays)
+        self.table.load({name: self.arrays.put(_copied(x)) for name, x in checkpoint.arrays.items()})
 
 
 def margin(program: MatrixProgram, support: np.ndarray, state: State) -> np.ndarray:
@@ -179,9 +204,13 @@ def margin(program: MatrixProgram, support: np.ndarray, state: State) -> np.ndar
     return result
 
 
+def _copied(x: Any) -> Any:
+    return x.copy() if hasattr(x, "copy") else x
+
+
 def _moving(before: np.ndarray, after: np.ndarray, soft: bool) -> np.ndarray:
-    scale = 1.0 if soft else np.abs(after).max(axis=1, keepdims=True)
-    moving: np.ndarray = (np.abs(after - before) > SETTLED * scale).any(axis=1)
+    scale = 1.0 if soft else abs(after).max(axis=1, keepdims=True)
+    moving: np.ndarray = (abs(after - before) > SETTLED * scale).any(axis=1)
     return moving
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from neuromem.errors import LimitError, SpecError
@@ -75,16 +76,19 @@ def available_memory() -> int:
         return free
 
 
-def check_fits(memory: MemoryModel, needed: int | None = None, held: int = 0) -> None:
+def check_fits(
+    memory: MemoryModel, needed: int | None = None, held: int = 0, free: Callable[[], int] | None = None, where: str = "here"
+) -> None:
     """Raise ``LimitError`` with the figures when ``needed`` bytes (default: those of the empty memory), of which ``held`` are allocated
-    already, are not to be had."""
+    already, are not to be had; ``free`` tells how many are, ``where`` they are."""
     needed = memory_needed(memory) if needed is None else needed
     if needed - held < 2**26:  # not worth asking
         return
-    free = available_memory()
-    if needed - held > free:
+    room = available_memory() if free is None else free()
+    if needed - held > room:
         raise LimitError(
-            f"{memory.name}: its tables take {bytes_text(needed)}; {bytes_text(free)} of memory are free here. Take fewer units or patterns."
+            f"{memory.name}: its tables take {bytes_text(needed)}; {bytes_text(room)} of memory are free {where}. "
+            "Take fewer units or patterns."
         )
 
 

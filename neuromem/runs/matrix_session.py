@@ -42,9 +42,9 @@ class MatrixSession:
     """
 
     def __init__(self, memory: MemoryModel, backend: Backend, seed: int = 0) -> None:
-        self.memory, self.backend = memory, backend.name
+        self.memory, self.backend, self._engine = memory, backend.name, backend
         self.program = lower_matrix_memory(memory, seed)
-        check_fits(memory)
+        check_fits(memory, free=backend.free_memory, where=backend.memory)
         self.simulation: MatrixSimulation = backend.build_matrix(self.program)
         self._recalls = 0
         self._expectation: Expectation | None = None
@@ -65,7 +65,8 @@ class MatrixSession:
         theory says that what is stored cannot be recalled any more.
         """
         pre, post = self._pairs("store", cue, content)
-        check_fits(self.memory, growth(self.program, self.n_stored + len(pre)), held=growth(self.program, self.n_stored))
+        needed, held = (growth(self.program, m) for m in (self.n_stored + len(pre), self.n_stored))
+        check_fits(self.memory, needed, held, self._engine.free_memory, self._engine.memory)
         self.simulation.store(pre, post)
         self._warn_of_overload(pre, post)
 

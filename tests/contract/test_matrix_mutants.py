@@ -18,7 +18,7 @@ from matrix_variants import VARIANTS, Variant
 
 from neuromem.backends import matrix
 from neuromem.backends.tables import make_table
-from neuromem.backends.tables.base import Kernels, Table, activate, wired
+from neuromem.backends.tables.base import Kernels, Table, wired
 from neuromem.backends.tables.bits import BitTable
 from neuromem.backends.tables.counts import CountTable
 from neuromem.backends.tables.hidden import BipolarHidden
@@ -115,7 +115,7 @@ class AllAtOnce(TraceTable):
             return
         x = pre.bits.astype(np.float32).mean(axis=0)
         self.kernels.bcpnn.traces_update(self.p_i, self.p_j, self.p_ij, self.matrix, self.bias, x, x, self.alpha)
-        wired(self.matrix, self.program)
+        wired(self.matrix, self.program, np)
         self.n_stored += len(pre)
 
 
@@ -136,7 +136,7 @@ class HebbForProjection(ProjectionMatrix):
 
     def correlations(self) -> np.ndarray:
         x = 2.0 * Patterns(self.program.pre.size, words=self._words).bits - 1
-        return wired((x.T @ x / self.program.pre.size).astype(np.float32), self.program)
+        return wired((x.T @ x / self.program.pre.size).astype(np.float32), self.program, np)
 
 
 class AllAtOneTime(PatternTable):
@@ -144,7 +144,7 @@ class AllAtOneTime(PatternTable):
 
     def visit(self, state: Patterns, orders: np.ndarray, max_sweeps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         for _ in range(max_sweeps):
-            state = activate(self.program, self.support(state), state)  # type: ignore[assignment]
+            state = self.activate(self.support(state), state)  # type: ignore[assignment]
         return 2 * state.bits.astype(np.int8) - 1, np.ones(len(state), np.int32), np.ones(len(state), np.bool_)
 
 
@@ -181,8 +181,8 @@ class AddsUp(OuterTable):
 class SharesItsArrays(CountTable):
     """A checkpoint that changes with the memory."""
 
-    def arrays(self) -> dict[str, Any]:
-        return super().arrays() | {"both": self.both, "pre_active": self.pre_active}
+    def saved(self) -> dict[str, Any]:
+        return super().saved() | {"both": self.both, "pre_active": self.pre_active}
 
     def load(self, arrays: Any) -> None:
         self.both, self.pre_active, self.post_active = (arrays[name] for name in ("both", "pre_active", "post_active"))

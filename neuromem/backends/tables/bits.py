@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from neuromem.backends.tables.base import Kernels, Table, activate
+from neuromem.backends.tables.base import Kernels, Table
 from neuromem.ir.matrix_program import MatrixProgram
-from neuromem.kernels.bits import Patterns, aligned_zeros, n_words, pack, unpack
+from neuromem.kernels.bits import Patterns, n_words, pack
 from neuromem.spec.units import KWinners, Threshold
 
 
@@ -18,7 +18,7 @@ class BitTable(Table):
 
     def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
         super().__init__(program, kernels)
-        self.table = aligned_zeros((program.pre.size, n_words(program.post.size)))
+        self.table = self.arrays.zeros((program.pre.size, n_words(program.post.size)), np.uint64)
 
     def store(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.store``."""
@@ -29,11 +29,11 @@ class BitTable(Table):
     def _cut(self) -> None:
         """Clear the bits of pairs that are not connected."""
         if self.program.wiring == "no self":
-            unit = np.arange(self.program.pre.size)
+            unit = self.xp.arange(self.program.pre.size)
             self.table[unit, unit // 64] &= ~(np.uint64(1) << (unit % 64).astype(np.uint64))
         elif self.program.wiring == "other groups":
             n, groups = self.program.post.size, self.program.groups
-            keep = pack(~np.repeat(np.eye(groups, dtype=np.bool_), n // groups, axis=1))
+            keep = self.arrays.put(pack(~np.repeat(np.eye(groups, dtype=np.bool_), n // groups, axis=1)))
             for g in range(groups):
                 self.table[g * n // groups : (g + 1) * n // groups] &= keep[g]
 
@@ -47,19 +47,20 @@ class BitTable(Table):
         cell, n, kernels = self.program.post.cell, self.program.post.size, self.kernels.willshaw
         if isinstance(cell, Threshold):
             if cell.theta is None:
-                return Patterns(n, words=kernels.recall_all(self.table, state.rows, threads=self.threads))
-            thresholds = np.full(len(state), int(np.ceil(cell.theta)), np.int64)
-            return Patterns(n, words=kernels.recall_threshold(self.table, state.rows, n, thresholds, threads=self.threads))
+                return self.patterns(words=kernels.recall_all(self.table, state.rows, threads=self.threads))
+            thresholds = self.xp.full(len(state), int(np.ceil(cell.theta)), np.int64)
+            return self.patterns(words=kernels.recall_threshold(self.table, state.rows, n, thresholds, threads=self.threads))
         if isinstance(cell, KWinners) and cell.groups == 1 and cell.ties == "all":
-            return Patterns(n, words=kernels.recall_winners(self.table, state.rows, n, cell.k, threads=self.threads))
-        return activate(self.program, self.support(state), state)
+            return self.patterns(words=kernels.recall_winners(self.table, state.rows, n, cell.k, threads=self.threads))
+        return self.activate(self.support(state), state)
 
     def weights(self) -> np.ndarray:
         """See ``Table.weights``."""
-        return unpack(self.table, self.program.post.size)
+        bits: np.ndarray = self.kernels.bits.unpack(self.table, self.program.post.size)
+        return bits
 
-    def arrays(self) -> dict[str, Any]:
-        """See ``Table.arrays``."""
+    def saved(self) -> dict[str, Any]:
+        """See ``Table.saved``."""
         return {"table": self.table.copy(), "n_stored": self.n_stored}
 
     def load(self, arrays: Mapping[str, Any]) -> None:

@@ -13,6 +13,9 @@ from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.kernels.bits import Patterns
 from neuromem.spec.hebbian import BayesianHebbian, Covariance
 
+ROWS = 256
+"""Rows of weights that are worked out at once."""
+
 BLOCK = 2**16
 """Patterns counted at once: sums of ones in float32 are exact below 2**24."""
 
@@ -22,8 +25,8 @@ class CountTable(Table):
 
     def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
         super().__init__(program, kernels)
-        self.both = np.zeros((program.pre.size, program.post.size), np.int32)
-        self.pre_active, self.post_active = np.zeros(program.pre.size, np.int64), np.zeros(program.post.size, np.int64)
+        self.both = self.arrays.zeros((program.pre.size, program.post.size), np.int32)
+        self.pre_active, self.post_active = (self.arrays.zeros((n,), np.int64) for n in (program.pre.size, program.post.size))
         self._learned: tuple[np.ndarray, np.ndarray] | None = None
 
     def store(self, pre: Patterns, post: Patterns) -> None:
@@ -33,21 +36,26 @@ class CountTable(Table):
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` for patterns that cannot have been stored."""
         self._count(pre, post, -1)
-        if self.n_stored < 0 or any(x.min() < 0 or x.max() > self.n_stored for x in (self.both, self.pre_active, self.post_active)):
+        if self.n_stored < 0 or any(
+            self.number(x.min()) < 0 or self.number(x.max()) > self.n_stored for x in (self.both, self.pre_active, self.post_active)
+        ):
             self._count(pre, post, 1)  # counts are whole: this is what was
             raise SpecError(f"{self.program.name}: forget; these patterns were not stored: expected patterns that were.")
 
     def _count(self, pre: Patterns, post: Patterns, sign: int) -> None:
-        hopfield, n_pre, n_post = self.kernels.hopfield, self.program.pre.size, self.program.post.size
+        hopfield, n_pre = self.kernels.hopfield, self.program.pre.size
         for first in range(0, len(pre), BLOCK):
             x, y = (p.part(first, first + BLOCK) for p in (pre, post))
             if post is pre:
                 both = hopfield.coactivity_matrix(hopfield.transpose(x.words, n_pre), len(x), threads=self.threads)
             else:
                 both = (x.bits.astype(np.float32).T @ y.bits.astype(np.float32)).astype(np.int32)
-            (np.add if sign > 0 else np.subtract)(self.both, both, out=self.both)
-            self.pre_active += sign * np.bincount(x.rows.units, minlength=n_pre)
-            self.post_active += sign * np.bincount(y.rows.units, minlength=n_post)
+            if sign > 0:
+                self.both += both
+            else:
+                self.both -= both
+            self.pre_active += sign * x.bits.sum(axis=0)
+            self.post_active += sign * y.bits.sum(axis=0)
         self.n_stored += sign * len(pre)
         self._learned = None
 
@@ -55,17 +63,17 @@ class CountTable(Table):
         """Return weights (n_pre, n_post) and bias (n_post,), float32."""
         if self._learned is None:
             weights, bias = self._from_counts()
-            self._learned = wired(weights, self.program), bias
+            self._learned = wired(weights, self.program, self.xp), bias
         return self._learned
 
     def _from_counts(self) -> tuple[np.ndarray, np.ndarray]:
         rule, m = self.program.rule, self.n_stored
-        no_bias = np.zeros(self.program.post.size, np.float32)
+        no_bias = self.arrays.zeros((self.program.post.size,), np.float32)
         if isinstance(rule, Covariance):
             a = rule.activity
-            weights = np.empty(self.both.shape, np.float32)
-            for i, row in enumerate(self.both):  # float64 by rows: no room for a matrix of them
-                weights[i] = row - a * (self.pre_active[i] + self.post_active) + m * a * a
+            weights = self.xp.empty(self.both.shape, np.float32)
+            for i in range(0, len(weights), ROWS):  # float64 by some rows: no room for a matrix of them
+                weights[i : i + ROWS] = self.both[i : i + ROWS] - a * (self.pre_active[i : i + ROWS, None] + self.post_active) + m * a * a
             return weights, no_bias
         if isinstance(rule, BayesianHebbian):
             unit = self.program.groups / self.program.post.size  # 1 / units of a hypercolumn
@@ -76,7 +84,7 @@ class CountTable(Table):
             weights /= p_post.astype(np.float32)[None, :]
             weights += np.float32(rule.prior)
             weights /= np.float32(m + rule.prior)
-            return np.log(weights, out=weights), np.log(p_post).astype(np.float32)
+            return self.xp.log(weights, out=weights), self.xp.log(p_post).astype(np.float32)
         return self.both.astype(np.float32), no_bias
 
     def support(self, state: Any) -> np.ndarray:
@@ -97,13 +105,13 @@ class CountTable(Table):
         """See ``Table.weights``."""
         return self.learned()[0].copy()
 
-    def arrays(self) -> dict[str, Any]:
-        """See ``Table.arrays``."""
+    def saved(self) -> dict[str, Any]:
+        """See ``Table.saved``."""
         return {
             "both": self.both.copy(), "pre_active": self.pre_active.copy(), "post_active": self.post_active.copy(), "n_stored": self.n_stored,
         }  # fmt: skip
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""
-        self.both, self.pre_active, self.post_active = (arrays[name].copy() for name in ("both", "pre_active", "post_active"))
+        self.both, self.pre_active, self.post_active = (arrays[name] for name in ("both", "pre_active", "post_active"))
         self.n_stored, self._learned = arrays["n_stored"], None

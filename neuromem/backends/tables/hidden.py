@@ -10,7 +10,7 @@ import numpy as np
 from neuromem.backends.tables.base import Kernels, Table, without
 from neuromem.errors import SpecError
 from neuromem.ir.matrix_program import MatrixProgram
-from neuromem.kernels.bits import Patterns, n_words, unpack
+from neuromem.kernels.bits import Patterns, n_words
 from neuromem.spec.units import Exponential, Polynomial, Softmax
 
 READ_ROUNDING = 1e-6
@@ -25,7 +25,7 @@ class BipolarHidden(Table):
 
     def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
         super().__init__(program, kernels)
-        self._keep(np.zeros((0, n_words(program.post.size)), np.uint64))
+        self._keep(self.arrays.zeros((0, n_words(program.post.size)), np.uint64))
 
     def _keep(self, words: np.ndarray) -> None:
         self.blocks, self.n_stored = self.kernels.hamming.block(words, threads=self.threads), len(words)
@@ -33,7 +33,7 @@ class BipolarHidden(Table):
     @property
     def words(self) -> np.ndarray:
         """The stored patterns, packed, (M, n_words)."""
-        taken: np.ndarray = self.kernels.hamming.take(self.blocks, np.arange(self.n_stored))
+        taken: np.ndarray = self.kernels.hamming.take(self.blocks, self.xp.arange(self.n_stored))
         return taken
 
     def store(self, pre: Patterns, post: Patterns) -> None:
@@ -44,8 +44,8 @@ class BipolarHidden(Table):
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
         words = self.words
-        keep = without((words,), (pre.words,), self.program.name)
-        self._keep(words[keep])
+        keep = without(*((self.arrays.get(x),) for x in (words, pre.words)), self.program.name)
+        self._keep(words[self.arrays.put(np.flatnonzero(keep))])
 
     def support(self, state: Patterns) -> np.ndarray:
         """See ``Table.support``: the softmax read, or the difference of energies that decides each unit.
@@ -54,10 +54,10 @@ class BipolarHidden(Table):
         """
         n, hidden, dense = self.program.post.size, self.program.hidden, self.kernels.dense
         if self.n_stored == 0:
-            return np.zeros((len(state), n))
+            return self.arrays.zeros((len(state), n), np.float64)  # type: ignore[no-any-return]
         if isinstance(hidden, Softmax):
             values: np.ndarray = dense.read_softmax(self.blocks, self.n_stored, n, state.words, hidden.beta, threads=self.threads).values
-            return np.where(np.abs(values) <= READ_ROUNDING, np.float32(0), values)
+            return self.xp.where(abs(values) <= READ_ROUNDING, np.float32(0), values)  # type: ignore[no-any-return]
         if isinstance(hidden, Polynomial):
             fields: np.ndarray = dense.polynomial_fields(
                 self.blocks, self.n_stored, n, state.words, hidden.power, hidden.rectified, threads=self.threads
@@ -65,27 +65,29 @@ class BipolarHidden(Table):
             return fields
         assert isinstance(hidden, Exponential)
         fields = dense.exponential_fields(self.blocks, self.n_stored, n, state.words, 1.0, threads=self.threads)
-        return np.where(np.abs(fields) <= FIELD_ROUNDING, 0.0, fields)
+        return self.xp.where(abs(fields) <= FIELD_ROUNDING, 0.0, fields)  # type: ignore[no-any-return]
 
     def energy(self, state: Patterns) -> np.ndarray:
         """Return ``-sum_m F(o_m)``, or ``-log(sum_m exp(beta o_m)) / beta`` of softmax units, float64 (B,)."""
         hidden, n = self.program.hidden, self.program.post.size
         overlaps = n - 2.0 * self.kernels.hamming.distances(self.blocks, self.n_stored, state.words, threads=self.threads)
         if self.n_stored == 0:
-            return np.zeros(len(state))
+            return self.arrays.zeros((len(state),), np.float64)  # type: ignore[no-any-return]
         if isinstance(hidden, Polynomial):
-            return np.asarray(-((np.maximum(overlaps, 0) if hidden.rectified else overlaps) ** hidden.power).sum(axis=1))
+            powers: np.ndarray = (self.xp.maximum(overlaps, 0) if hidden.rectified else overlaps) ** hidden.power
+            return -powers.sum(axis=1)  # type: ignore[no-any-return]
         beta = hidden.beta if isinstance(hidden, Softmax) else 1.0
         top = overlaps.max(axis=1)
-        logs = beta * top + np.log(np.exp(beta * (overlaps - top[:, None])).sum(axis=1))
-        return np.asarray(-logs / beta)
+        logs: np.ndarray = beta * top + self.xp.log(self.xp.exp(beta * (overlaps - top[:, None])).sum(axis=1))
+        return -logs / beta
 
     def weights(self) -> np.ndarray:
         """Return the weights of the hidden units, int8 (M, n)."""
-        return np.where(unpack(self.words, self.program.post.size), np.int8(1), np.int8(-1))
+        bits = self.kernels.bits.unpack(self.words, self.program.post.size)
+        return 2 * bits.astype(np.int8) - 1  # type: ignore[no-any-return]
 
-    def arrays(self) -> dict[str, Any]:
-        """See ``Table.arrays``."""
+    def saved(self) -> dict[str, Any]:
+        """See ``Table.saved``."""
         return {"words": self.words}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
@@ -104,7 +106,7 @@ class RealHidden(Table):
     def patterns(self) -> np.ndarray:
         """The stored patterns (M, n)."""
         if len(self._parts) != 1:
-            self._parts = [np.concatenate([np.zeros((0, self.program.post.size), np.float32), *self._parts])]
+            self._parts = [self.xp.concatenate([self.arrays.zeros((0, self.program.post.size), np.float32), *self._parts])]
         return self._parts[0]
 
     def store(self, pre: np.ndarray, post: np.ndarray) -> None:
@@ -114,35 +116,35 @@ class RealHidden(Table):
 
     def forget(self, pre: np.ndarray, post: np.ndarray) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
-        keep = without((self.patterns,), (pre,), self.program.name)
-        self.load({"patterns": self.patterns[keep]})
+        keep = without(*((self.arrays.get(x),) for x in (self.patterns, pre)), self.program.name)
+        self.load({"patterns": self.patterns[self.arrays.put(np.flatnonzero(keep))]})
 
     def support(self, state: np.ndarray) -> np.ndarray:
         """See ``Table.support``."""
         if self.n_stored == 0:
-            return np.zeros_like(state)
+            return self.xp.zeros_like(state)  # type: ignore[no-any-return]
         assert isinstance(self.program.hidden, Softmax)
         read = self.kernels.dense.read_softmax_real(self.patterns, state, self.program.hidden.beta, threads=self.threads)
         values: np.ndarray = read.values
-        if not np.isfinite(values).all():
+        if not self.number(self.xp.isfinite(values).all()):
             raise SpecError(f"{self.program.name}, recall: overlaps beyond float32; expected patterns and cues of length about 1.")
         return values
 
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Return ``|s|^2 / 2 - log(sum_m exp(beta o_m)) / beta``, float64 (B,) (arXiv:2008.02217, without its constants)."""
         if self.n_stored == 0:
-            return np.asarray((state.astype(np.float64) ** 2).sum(axis=1) / 2)
+            return (state.astype(np.float64) ** 2).sum(axis=1) / 2  # type: ignore[no-any-return]
         assert isinstance(self.program.hidden, Softmax)
         beta = self.program.hidden.beta
         read = self.kernels.dense.read_softmax_real(self.patterns, state, beta, threads=self.threads)
-        return np.asarray((state.astype(np.float64) ** 2).sum(axis=1) / 2 - read.log_sum / beta)
+        return (state.astype(np.float64) ** 2).sum(axis=1) / 2 - read.log_sum / beta  # type: ignore[no-any-return]
 
     def weights(self) -> np.ndarray:
         """Return the weights of the hidden units, float32 (M, n)."""
         return self.patterns.copy()
 
-    def arrays(self) -> dict[str, Any]:
-        """See ``Table.arrays``."""
+    def saved(self) -> dict[str, Any]:
+        """See ``Table.saved``."""
         return {"patterns": self.patterns.copy()}
 
     def load(self, arrays: Mapping[str, Any]) -> None:

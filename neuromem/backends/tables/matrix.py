@@ -9,7 +9,7 @@ import numpy as np
 
 from neuromem.backends.tables.base import Kernels, Table, numbers, wired, without
 from neuromem.ir.matrix_program import MatrixProgram
-from neuromem.kernels.bits import Patterns, n_words, unpack
+from neuromem.kernels.bits import Patterns, n_words
 
 
 class BipolarMatrix(Table):
@@ -17,7 +17,7 @@ class BipolarMatrix(Table):
 
     def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
         super().__init__(program, kernels)
-        self._matrix = np.zeros((program.pre.size, program.post.size), np.float32)
+        self._matrix = self.arrays.zeros((program.pre.size, program.post.size), np.float32)
 
     @property
     def matrix(self) -> np.ndarray:
@@ -45,13 +45,13 @@ class BipolarMatrix(Table):
         """See ``Table.weights``."""
         return self.matrix.copy()
 
-    def arrays(self) -> dict[str, Any]:
-        """See ``Table.arrays``."""
+    def saved(self) -> dict[str, Any]:
+        """See ``Table.saved``."""
         return {"matrix": self._matrix.copy(), "n_stored": self.n_stored}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""
-        self._matrix, self.n_stored = arrays["matrix"].copy(), arrays["n_stored"]
+        self._matrix, self.n_stored = arrays["matrix"], arrays["n_stored"]
 
 
 class StorkeyMatrix(BipolarMatrix):
@@ -68,7 +68,7 @@ class ProjectionMatrix(BipolarMatrix):
 
     def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
         super().__init__(program, kernels)
-        self._words = np.zeros((0, n_words(program.pre.size)), np.uint64)
+        self._words = self.arrays.zeros((0, n_words(program.pre.size)), np.uint64)
         self._stale = False
 
     def _keep(self, words: np.ndarray) -> None:
@@ -76,25 +76,26 @@ class ProjectionMatrix(BipolarMatrix):
 
     def store(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.store``."""
-        self._keep(np.concatenate([self._words, pre.words]))
+        self._keep(self.xp.concatenate([self._words, pre.words]))
 
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
-        keep = without((self._words,), (pre.words,), self.program.name)
-        self._keep(self._words[keep])
+        keep = without(*((self.arrays.get(x),) for x in (self._words, pre.words)), self.program.name)
+        self._keep(self._words[self.arrays.put(np.flatnonzero(keep))])
 
     @property
     def matrix(self) -> np.ndarray:
         """See ``BipolarMatrix.matrix``."""
         if self._stale:
-            self._matrix = wired(self.kernels.hopfield.pinv_matrix(unpack(self._words, self.program.pre.size)), self.program)
+            patterns = self.kernels.bits.unpack(self._words, self.program.pre.size)
+            self._matrix = wired(self.kernels.hopfield.pinv_matrix(patterns), self.program, self.xp)
             self._stale = False
         return self._matrix
 
-    def arrays(self) -> dict[str, Any]:
-        """See ``Table.arrays``."""
+    def saved(self) -> dict[str, Any]:
+        """See ``Table.saved``."""
         return {"words": self._words.copy()}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""
-        self._keep(arrays["words"].copy())
+        self._keep(arrays["words"])

@@ -46,8 +46,9 @@ class OuterTable(Table):
         super().__init__(program, kernels)
         assert isinstance(program.rule, spec.OuterProductRule)
         self.rule, self.write = program.rule, encoded(program.rule)
-        self.matrix = np.zeros((program.post.size, program.pre.size), np.float32)
-        self.momentum = np.zeros_like(self.matrix) if self.write.step == k.Step.MOMENTUM else None
+        shape = program.post.size, program.pre.size
+        self.matrix = self.arrays.zeros(shape, np.float32)
+        self.momentum = self.arrays.zeros(shape, np.float32) if self.write.step == k.Step.MOMENTUM else None
 
     def store(self, pre: np.ndarray, post: np.ndarray) -> None:
         """See ``Table.store``."""
@@ -61,8 +62,8 @@ class OuterTable(Table):
     def _check_finite(self) -> None:
         """Raise ``SpecError`` when weights have left the numbers: writes that overshoot grow without bound."""
         with np.errstate(invalid="ignore", over="ignore"):
-            total = self.matrix.sum()  # one pass; infinite or NaN if any weight is
-        if not np.isfinite(total) and not np.isfinite(self.matrix).all():
+            total = self.number(self.matrix.sum())  # one pass; infinite or NaN if any weight is
+        if not np.isfinite(total) and not self.number(self.xp.isfinite(self.matrix).all()):
             size = "rate |k|^2 at most 1 (above 2, the error of a key grows with every write)"
             raise SpecError(
                 f"{self.program.name}, store: the weights are not finite any more, and what was stored is lost: rate = {self.rule.step.rate:g} "
@@ -87,8 +88,8 @@ class OuterTable(Table):
         """See ``Table.weights``."""
         return self.matrix.T.copy()
 
-    def arrays(self) -> dict[str, Any]:
-        """See ``Table.arrays``."""
+    def saved(self) -> dict[str, Any]:
+        """See ``Table.saved``."""
         return {
             "matrix": self.matrix.copy(),
             "momentum": None if self.momentum is None else self.momentum.copy(),
@@ -97,5 +98,4 @@ class OuterTable(Table):
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""
-        self.matrix, self.n_stored = arrays["matrix"].copy(), arrays["n_stored"]
-        self.momentum = None if arrays["momentum"] is None else arrays["momentum"].copy()
+        self.matrix, self.momentum, self.n_stored = arrays["matrix"], arrays["momentum"], arrays["n_stored"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from neuromem.backends.tables.base import Kernels, Table, without
 from neuromem.ir.matrix_program import MatrixProgram
-from neuromem.kernels.bits import Patterns, n_words, unpack
+from neuromem.kernels.bits import Patterns, n_words
 
 
 class PatternTable(Table):
@@ -17,8 +17,8 @@ class PatternTable(Table):
 
     def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
         super().__init__(program, kernels)
-        self.pre_words = np.zeros((0, n_words(program.pre.size)), np.uint64)
-        self.post_words = np.zeros((0, n_words(program.post.size)), np.uint64)
+        self.pre_words = self.arrays.zeros((0, n_words(program.pre.size)), np.uint64)
+        self.post_words = self.arrays.zeros((0, n_words(program.post.size)), np.uint64)
         self._post_by_unit: np.ndarray | None = None
 
     def _keep(self, pre: np.ndarray, post: np.ndarray) -> None:
@@ -28,11 +28,14 @@ class PatternTable(Table):
 
     def store(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.store``."""
-        self._keep(np.concatenate([self.pre_words, pre.words]), np.concatenate([self.post_words, post.words]))
+        join = self.xp.concatenate
+        self._keep(join([self.pre_words, pre.words]), join([self.post_words, post.words]))
 
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
-        keep = without((self.pre_words, self.post_words), (pre.words, post.words), self.program.name)
+        get = self.arrays.get
+        stored, taken = (get(self.pre_words), get(self.post_words)), (get(pre.words), get(post.words))
+        keep = self.arrays.put(np.flatnonzero(without(stored, taken, self.program.name)))
         self._keep(self.pre_words[keep], self.post_words[keep])
 
     @property
@@ -46,7 +49,7 @@ class PatternTable(Table):
         """See ``Table.support``."""
         kernels, n = self.kernels.hopfield, self.program.pre.size
         if self.n_stored == 0:
-            return np.zeros((len(state), self.program.post.size), np.int64)
+            return self.arrays.zeros((len(state), self.program.post.size), np.int64)  # type: ignore[no-any-return]
         overlaps = kernels.overlaps(self.pre_words, state.words, n, threads=self.threads)
         h: np.ndarray = kernels.fields(self.post_by_unit, self.n_stored, overlaps, threads=self.threads)
         if self.program.wiring == "no self":
@@ -58,14 +61,15 @@ class PatternTable(Table):
         """``w_ii = sum_m x_mi y_mi``: the number of patterns, where they are associated with themselves."""
         if self.program.auto_associative:
             return self.n_stored
-        return self.n_stored - 2 * unpack(self.pre_words ^ self.post_words, self.program.pre.size).sum(axis=0)
+        differ: np.ndarray = self.kernels.bits.unpack(self.pre_words ^ self.post_words, self.program.pre.size).sum(axis=0)
+        return self.n_stored - 2 * differ
 
     def visit(self, state: Patterns, orders: np.ndarray, max_sweeps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (states as bipolar int8, sweeps, converged) of updates one unit after the other."""
         spins = (2 * state.bits.astype(np.int8) - 1).astype(np.int8)
         kernels = self.kernels.hopfield
         if self.n_stored == 0:
-            return spins, np.ones(len(state), np.int32), np.ones(len(state), np.bool_)
+            return spins, self.xp.ones(len(state), np.int32), self.xp.ones(len(state), np.bool_)
         states, sweeps, _, converged = kernels.async_recall_patterns(
             self.pre_words, self.post_by_unit, self.n_stored, spins, orders, max_sweeps,
             self_coupling=self.program.wiring == "all", threads=self.threads,
@@ -75,7 +79,7 @@ class PatternTable(Table):
     def energy(self, state: Patterns) -> np.ndarray:
         """Return ``-1/2 sum_ij w_ij s_i s_j``, float64 (B,)."""
         if self.n_stored == 0:
-            return np.zeros(len(state))
+            return self.arrays.zeros((len(state),), np.float64)  # type: ignore[no-any-return]
         overlaps = self.kernels.hopfield.overlaps(self.pre_words, state.words, self.program.pre.size, threads=self.threads).astype(
             np.float64
         )
@@ -85,16 +89,17 @@ class PatternTable(Table):
 
     def weights(self) -> np.ndarray:
         """See ``Table.weights``."""
-        pre, post = (2.0 * unpack(w, p.size) - 1 for w, p in ((self.pre_words, self.program.pre), (self.post_words, self.program.post)))
+        unpack, p = self.kernels.bits.unpack, self.program
+        pre, post = (2.0 * unpack(words, units.size) - 1 for words, units in ((self.pre_words, p.pre), (self.post_words, p.post)))
         weights: np.ndarray = (pre.T @ post).astype(np.int32)
         if self.program.wiring == "no self":
-            np.fill_diagonal(weights, 0)
+            self.xp.fill_diagonal(weights, 0)
         return weights
 
-    def arrays(self) -> dict[str, Any]:
-        """See ``Table.arrays``."""
+    def saved(self) -> dict[str, Any]:
+        """See ``Table.saved``."""
         return {"pre_words": self.pre_words.copy(), "post_words": self.post_words.copy()}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""
-        self._keep(arrays["pre_words"].copy(), arrays["post_words"].copy())
+        self._keep(arrays["pre_words"], arrays["post_words"])

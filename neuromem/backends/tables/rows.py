@@ -28,7 +28,7 @@ class RowTable(Table):
                 f"{program.name}: {cell} in a table of {program.pre.size} x {program.post.size} synapses, which is stored by rows; "
                 "expected KWinners without groups and with all ties, or Threshold of all active units."
             )
-        self.table = SparseTable(np.zeros(program.pre.size + 1, np.int64), np.zeros(0, np.uint8), program.post.size)
+        self.table = SparseTable(self.arrays.zeros((program.pre.size + 1,), np.int64), self.arrays.zeros((0,), np.uint8), program.post.size)
 
     def store(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.store``."""
@@ -39,10 +39,10 @@ class RowTable(Table):
 
     def step(self, state: Patterns) -> Patterns:
         """See ``Table.step``."""
-        cell, n, kernels = self.program.post.cell, self.program.post.size, self.kernels.sparse_rows
+        cell, kernels = self.program.post.cell, self.kernels.sparse_rows
         if isinstance(cell, KWinners):
-            return Patterns(n, rows=kernels.recall_winners(self.table, state.rows, cell.k, threads=self.threads))
-        return Patterns(n, rows=kernels.recall_all(self.table, state.rows, threads=self.threads))
+            return self.patterns(rows=kernels.recall_winners(self.table, state.rows, cell.k, threads=self.threads))
+        return self.patterns(rows=kernels.recall_all(self.table, state.rows, threads=self.threads))
 
     def support(self, state: Patterns) -> np.ndarray:
         """See ``Table.support``; refused, for it would be as long as the population for each cue."""
@@ -56,8 +56,8 @@ class RowTable(Table):
             f"{self.program.name}: a matrix of {self.program.pre.size} x {self.program.post.size} weights; expected a smaller memory."
         )
 
-    def arrays(self) -> dict[str, Any]:
-        """See ``Table.arrays``; tables of rows are replaced, never changed, so that they need no copy."""
+    def saved(self) -> dict[str, Any]:
+        """See ``Table.saved``; tables of rows are replaced, never changed, so that they need no copy."""
         return {"table": self.table, "n_stored": self.n_stored}
 
     def load(self, arrays: Mapping[str, Any]) -> None:

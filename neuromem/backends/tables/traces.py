@@ -22,10 +22,11 @@ class TraceTable(Table):
         assert isinstance(program.rule, BayesianHebbian)
         assert program.rule.tau is not None
         self.alpha = 1.0 / program.rule.tau
-        self.p_i, self.p_j = np.full(n_pre, unit, np.float32), np.full(n_post, unit, np.float32)
-        self.p_ij = np.full((n_pre, n_post), unit * unit, np.float32)
-        self.matrix = np.zeros((n_pre, n_post), np.float32)
-        self.bias = np.log(self.p_j)
+        full = self.xp.full
+        self.p_i, self.p_j = full(n_pre, unit, np.float32), full(n_post, unit, np.float32)
+        self.p_ij = full((n_pre, n_post), unit * unit, np.float32)
+        self.matrix = self.arrays.zeros((n_pre, n_post), np.float32)
+        self.bias = self.xp.log(self.p_j)
 
     def store(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.store``."""
@@ -34,7 +35,7 @@ class TraceTable(Table):
             self.kernels.bcpnn.traces_update(
                 self.p_i, self.p_j, self.p_ij, self.matrix, self.bias, x[m], y[m], self.alpha, threads=self.threads
             )
-        wired(self.matrix, self.program)
+        wired(self.matrix, self.program, self.xp)
         self.n_stored += len(x)
 
     def support(self, state: Any) -> np.ndarray:
@@ -47,13 +48,13 @@ class TraceTable(Table):
         """See ``Table.weights``."""
         return self.matrix.copy()
 
-    def arrays(self) -> dict[str, Any]:
-        """See ``Table.arrays``."""
+    def saved(self) -> dict[str, Any]:
+        """See ``Table.saved``."""
         names = ("p_i", "p_j", "p_ij", "matrix", "bias")
         return {name: getattr(self, name).copy() for name in names} | {"n_stored": self.n_stored}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""
         for name in ("p_i", "p_j", "p_ij", "matrix", "bias"):
-            setattr(self, name, arrays[name].copy())
+            setattr(self, name, arrays[name])
         self.n_stored = arrays["n_stored"]

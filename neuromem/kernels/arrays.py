@@ -1,0 +1,35 @@
+"""Arrays of the engines that work in the host's memory; those of a device have a twin of this file, ``kernels/cupy/arrays.py``.
+
+``xp`` is the module of array functions, NumPy or CuPy, ``Patterns`` the class of batches of patterns whose arrays are of that kind.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as xp
+
+from neuromem.kernels.bits import Patterns, aligned_zeros
+
+__all__ = ["FORM", "LOOK_EVERY", "Patterns", "get", "put", "xp", "zeros"]
+
+LOOK_EVERY = 1
+"""Steps of a recall from one look at which cues have come to rest to the next: here looking costs nothing."""
+
+FORM = "bits"
+"""The form in which states of binary units are compared from step to step: that in which they come."""
+
+
+def zeros(shape: tuple[int, ...], dtype: Any) -> xp.ndarray:
+    """Return zeros in the engine's memory."""
+    return aligned_zeros(shape, dtype)
+
+
+def put(x: Any) -> Any:
+    """Return arrays of the host, or what is made of them, as the engine's; anything else as it is."""
+    return x
+
+
+def get(x: Any) -> Any:
+    """Return arrays of the engine, or what is made of them, as the host's; anything else as it is."""
+    return x

@@ -1,0 +1,32 @@
+// What all kernels share. Indices are 64 bits wide: a table may have more than 2^31 numbers.
+// Every kernel is extern "C", so that it is found by its name; numbers are passed as i64, f32 or f64, arrays as pointers.
+
+typedef long long i64;
+typedef unsigned long long u64;
+typedef int i32;
+typedef unsigned int u32;
+typedef short i16;
+typedef signed char i8;
+typedef unsigned char u8;
+typedef float f32;
+typedef double f64;
+
+#define KERNEL extern "C" __global__ void
+#define ALL_LANES 0xffffffffu
+
+// The number of this thread in the grid's first dimension, and how many threads there are.
+__device__ inline i64 thread_number() { return (i64)blockIdx.x * blockDim.x + threadIdx.x; }
+__device__ inline i64 thread_count() { return (i64)gridDim.x * blockDim.x; }
+
+// The sum over all threads of a block of up to 1024, known to each of them; every thread of the block calls it.
+__device__ inline i64 block_sum(i64 value) {
+    __shared__ i64 of_warp[32];
+    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, n_warps = (blockDim.x + 31) >> 5;
+    for (int step = 16; step > 0; step >>= 1) value += __shfl_down_sync(ALL_LANES, value, step);
+    __syncthreads();  // what an earlier call left may still be read
+    if (lane == 0) of_warp[warp] = value;
+    __syncthreads();
+    i64 total = 0;
+    for (int w = 0; w < n_warps; ++w) total += of_warp[w];
+    return total;
+}

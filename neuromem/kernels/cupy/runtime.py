@@ -1,0 +1,131 @@
+"""Where kernels meet the device: sources are compiled and launched, arrays moved, and all of it counted."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cupy as cp
+import numpy as np
+
+from neuromem.errors import LimitError, NeuromemError
+from neuromem.kernels.cupy.sources import OPTIONS, source_text
+
+BLOCK = 256
+"""Threads of a block, where nothing asks for another number."""
+
+
+@dataclass
+class Traffic:
+    """What went between host and device, and what was launched, since the process began."""
+
+    puts: int = 0
+    bytes_to_device: int = 0
+    gets: int = 0
+    bytes_to_host: int = 0
+    launches: int = 0
+
+    def copy(self) -> Traffic:
+        """Return the counts as they are now."""
+        return Traffic(self.puts, self.bytes_to_device, self.gets, self.bytes_to_host, self.launches)
+
+    def since(self, before: Traffic) -> Traffic:
+        """Return what was added since the counts were ``before``."""
+        return Traffic(
+            self.puts - before.puts,
+            self.bytes_to_device - before.bytes_to_device,
+            self.gets - before.gets,
+            self.bytes_to_host - before.bytes_to_host,
+            self.launches - before.launches,
+        )
+
+
+traffic = Traffic()  # one for the process, as CuPy's device and memory pool are
+
+
+def put(array: np.ndarray) -> Any:
+    """Return a host array on the device."""
+    traffic.puts += 1
+    traffic.bytes_to_device += array.nbytes
+    return _allocated(cp.asarray, np.ascontiguousarray(array))
+
+
+def get(array: Any) -> np.ndarray:
+    """Return a device array on the host; waits until it is computed."""
+    traffic.gets += 1
+    traffic.bytes_to_host += array.nbytes
+    return np.asarray(cp.asnumpy(array))
+
+
+def empty(shape: int | tuple[int, ...], dtype: Any) -> Any:
+    """Return a device array whose numbers are not set."""
+    return _allocated(cp.empty, shape, dtype)
+
+
+def zeros(shape: int | tuple[int, ...], dtype: Any) -> Any:
+    """Return a device array of zeros."""
+    return _allocated(cp.zeros, shape, dtype)
+
+
+def free_memory() -> int:
+    """Return the bytes that are free on the device; what CuPy keeps for later is counted as free."""
+    free, _ = cp.cuda.runtime.memGetInfo()
+    pool = cp.get_default_memory_pool()
+    return int(free) + int(pool.total_bytes()) - int(pool.used_bytes())
+
+
+def _allocated(make: Any, *arguments: Any) -> Any:
+    try:
+        return make(*arguments)
+    except cp.cuda.memory.OutOfMemoryError as error:
+        free, total = cp.cuda.runtime.memGetInfo()
+        raise LimitError(
+            f"device memory: {error}; {free / 2**30:.3g} of {total / 2**30:.3g} GiB are free on the device. "
+            "Take fewer units, patterns or cues at once, or backend 'cpu'; what was on the host is as it was."
+        ) from None
+
+
+def blocks_for(n: int, per_block: int = BLOCK) -> int:
+    """Return how many blocks of ``per_block`` threads have one thread for each of ``n``; at least one, for no grid may be empty."""
+    return max(1, -(-n // per_block))
+
+
+class Source:
+    """The kernels of one subject; compiled at the first launch, by NVRTC, for the device that is there."""
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+
+    @functools.cached_property
+    def _module(self) -> Any:
+        text = source_text(self.subject)
+        module = cp.RawModule(code=text, options=OPTIONS, backend="nvrtc")
+        try:
+            module.compile()
+        except cp.cuda.compiler.CompileException as error:
+            kept = Path(tempfile.mkdtemp(prefix="neuromem-cupy-")) / f"{self.subject}.cu"
+            kept.write_text(text)
+            arch = cp.cuda.Device().compute_capability
+            lines = [line for line in str(error).splitlines() if "error" in line] or str(error).splitlines() or ["nothing is said"]
+            raise NeuromemError(
+                f"backend 'cupy': the kernels of {self.subject!r} did not compile ({lines[0].strip()}); their source is kept. "
+                f"To see it all: nvcc {' '.join(OPTIONS)} -arch=sm_{arch} -cubin {kept}"
+            ) from None
+        return module
+
+    @functools.cache  # noqa: B019  (there is one Source a subject, for as long as the process lives)
+    def _function(self, name: str) -> Any:
+        return self._module.get_function(name)
+
+    def launch(self, name: str, grid: int | tuple[int, ...], block: int | tuple[int, ...], *arguments: Any) -> None:
+        """Launch a kernel; whole numbers become int64, and other numbers are NumPy's, of the kind that the kernel takes."""
+        traffic.launches += 1
+        passed = tuple(np.int64(a) if isinstance(a, int) else a for a in arguments)
+        self._function(name)(_three(grid), _three(block), passed)
+
+
+def _three(size: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (size,) if isinstance(size, int) else size

@@ -57,7 +57,7 @@ def _wrap(x: Any) -> Any:
     return x
 
 
-class ndarray:  # noqa: N801  (CuPy's name)
+class ndarray:
     """An array of the device."""
 
     __array_ufunc__ = None  # so that NumPy's numbers leave operators to this class
@@ -221,7 +221,7 @@ class RawModule:
         calls = "".join(
             f'extern "C" const char* emulate_{n}(void** a, const unsigned* g, const unsigned* b, int d) {{ return emulated::run('
             f"[](void** args) {{ emulated::call({n}, args); }}, a, g, b, d); }}\n"
-            f'extern "C" const char* kinds_{n}() {{ static const std::string k = emulated::kinds({n}); return k.c_str(); }}\n'
+            f'extern "C" const char* kinds_{n}() {{ static const std::string of_{n}_ = emulated::kinds({n}); return of_{n}_.c_str(); }}\n'
             for n in self.names
         )
         self._text = f'{shim}\n#line 1 "kernels.cu"\n{code}\n{calls}'
@@ -248,7 +248,7 @@ def _built(text: str) -> Path:
         source = built.with_suffix(f".{os.getpid()}.cpp")
         source.write_text(text)
         made = built.with_suffix(f".{os.getpid()}.so")
-        flags = "-O2 -std=c++17 -fPIC -shared -w -ffp-contract=off -fno-strict-aliasing -mpopcnt -mfma".split()
+        flags = ["-O2", "-std=c++17", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-fno-strict-aliasing", "-march=native"]
         done = subprocess.run(["g++", *flags, str(source), "-o", str(made)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise CompileException(done.stderr)
@@ -309,7 +309,7 @@ class Kernel:
             raise EmulatedCudaError(f"kernel {self.name!r}: {problem.decode()}")
 
 
-class CompileException(Exception):  # noqa: N818  (CuPy's name)
+class CompileException(Exception):
     """The kernels do not compile."""
 
 

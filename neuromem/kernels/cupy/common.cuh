@@ -18,7 +18,7 @@ typedef double f64;
 __device__ inline i64 thread_number() { return (i64)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ inline i64 thread_count() { return (i64)gridDim.x * blockDim.x; }
 
-// The sum over all threads of a block of up to 1024, known to each of them; every thread of the block calls it.
+// The sum over all threads of a block of up to 32 whole warps, known to each of them; every thread of the block calls it.
 __device__ inline i64 block_sum(i64 value) {
     __shared__ i64 of_warp[32];
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, n_warps = (blockDim.x + 31) >> 5;

@@ -6,14 +6,14 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3; do \
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench wheel clean
+.PHONY: demo test lint bench gpu wheel clean
 
 demo: .venv/run.stamp
 	@mkdir -p out
 	$(BIN)/neuromem run ca3-cam --out out/ca3-cam.zarr --raster out/ca3-cam.png --spikes out/ca3-cam.csv --force
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -22,7 +22,11 @@ lint: .venv/dev.stamp
 bench: .venv/bench.stamp
 	$(BIN)/python -m benchmarks.spiking
 	$(BIN)/python -m benchmarks.limits
-	for work in willshaw hopfield dense plastic_matrices best_match scaling emulator; do $(BIN)/python -m benchmarks.$$work || exit 1; done
+	for work in willshaw hopfield dense plastic_matrices best_match scaling large_updates emulator; do $(BIN)/python -m benchmarks.$$work || exit 1; done
+
+# tests and benchmarks of the engines on a CUDA device, and one report of them in benchmarks/results/
+gpu: .venv/gpu.stamp
+	$(BIN)/python -m benchmarks.gpu_report
 
 wheel: .venv/dev.stamp
 	$(BIN)/python -m build --wheel --outdir dist .
@@ -45,3 +49,7 @@ clean:
 .venv/bench.stamp: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP_INSTALL) --editable '.[bench]'
 	@touch $@
+
+.venv/gpu.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP_INSTALL) --editable '.[dev,cuda]'
+	@touch $@ .venv/run.stamp .venv/dev.stamp

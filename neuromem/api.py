@@ -124,7 +124,7 @@ def build(
     """Return a ``Session`` (store, recall, forget one at a time) for a spiking memory, a ``MatrixSession`` (batches of patterns) for
     one without spikes, or a ``Simulation`` for a Program.
 
-    ``options`` are the backend's, such as ``codegen`` of brian2. Raises ``UnsupportedError``
+    ``backend = "auto"`` is the one that will be done first here. ``options`` are the backend's, such as ``codegen`` of brian2. Raises ``UnsupportedError``
     for what the backend refuses, and ``BackendMissingError`` when it is not installed.
     """
     from neuromem.backends import load_backend
@@ -132,11 +132,15 @@ def build(
     from neuromem.runs.session import Session
 
     if isinstance(definition, MemoryModel):
+        if backend == "auto":
+            backend = _chosen(definition, interactive=True)
         session = Session if has_spikes(definition.network) else MatrixSession
         return session(check(definition), load_backend(backend, **options), seed=seed or 0)
     if isinstance(definition, Program):
         if seed is not None:
             raise SpecError(f"build: seed = {seed} with a Program, whose random numbers are drawn already; give the seed to lower.")
+        if backend == "auto":
+            raise SpecError("build: backend 'auto' with a Program; expected a MemoryModel, or the name of a backend.")
         return load_backend(backend, **options).build(definition)
     raise SpecError(f"build: {type(definition).__name__}; expected a MemoryModel, or a Program (a Network becomes one by lower).")
 
@@ -163,6 +167,8 @@ def run(
     if not isinstance(memory, MemoryModel):
         raise SpecError(f"run: {type(memory).__name__}; expected a MemoryModel.")
     protocol = _protocol(memory, protocol)
+    if backend == "auto":
+        backend = _chosen(memory, protocol.n_steps)
     backend, options = backend_options(backend, options)
     engine = load_backend(backend, **options)
     simulation = engine.build(lower(memory, protocol, seed=seed))
@@ -203,6 +209,13 @@ def load_model(name: str, **parameters: Any) -> MemoryModel:
     from neuromem.model_files import find_model
 
     return find_model(name).build(**parameters)
+
+
+def _chosen(memory: MemoryModel, amount: int | None = None, interactive: bool = False) -> str:
+    """Return the backend that will be done first; see ``neuromem.runs.predict``."""
+    from neuromem.runs.predict import choose
+
+    return choose(check(memory), amount, interactive=interactive).backend
 
 
 def _protocol(memory: MemoryModel, protocol: Protocol | ProtocolFile | str | Path) -> Protocol:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar
 
+import emulated
 import pytest
 
 from neuromem.backends import Backend, Simulation, load_backend
@@ -86,11 +87,40 @@ class Brian2Standalone(Engine):
     cheap = False
 
 
-ENGINES: dict[str, Engine] = {kind.name: kind() for kind in (Reference, Cpu, Brian2Numpy, Brian2Cython, Brian2Standalone)}
+class Cupy(Engine):
+    """On a GPU where there is one, else emulated on the CPU."""
+
+    name = "cupy"
+    backend = "cupy"
+    equal_bits = True
+
+    @cached_property
+    def loaded(self) -> Backend:
+        """See ``Engine.loaded``."""
+        emulated.install()
+        return super().loaded
+
+
+class Brian2Cuda(Engine):
+    name = "brian2cuda"
+    backend = "brian2cuda"
+    cheap = False
+
+
+KINDS = (Reference, Cpu, Brian2Numpy, Brian2Cython, Brian2Standalone, Cupy, Brian2Cuda)
+ENGINES: dict[str, Engine] = {kind.name: kind() for kind in KINDS}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "engines(*names): run only on these engines of tests/conftest.py")
+    config.addinivalue_line("markers", "xdist_group(name): run in one process with the others of this name")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one engine share what it compiled, and the other tests of a file its fixtures: each run in one process."""
+    for item in items:
+        engine = item.callspec.params.get("engine") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+        item.add_marker(pytest.mark.xdist_group(engine.name if isinstance(engine, Engine) else item.path.name))
 
 
 def engines_of(marks: list[pytest.Mark]) -> list[Engine]:

@@ -251,7 +251,8 @@ def test_spikes_of_every_population_are_compared_even_if_the_memory_records_none
 
 def test_an_unknown_engine_is_an_error_before_anything_runs() -> None:
     with pytest.raises(
-        SpecError, match=r"^backend 'cpuu'; expected one of brian2, cpu, reference, spinnaker-emulator \(did you mean 'cpu'\?\)\.$"
+        SpecError,
+        match=r"^backend 'cpuu'; expected one of brian2, brian2cuda, cpu, cupy, reference, spinnaker-emulator \(did you mean 'cpu'\?\)\.$",
     ):
         compare(*published(), [("reference", {}), ("cpuu", {})])
 

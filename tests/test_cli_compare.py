@@ -109,7 +109,7 @@ def test_an_engine_that_differs_on_a_trial(monkeypatch: pytest.MonkeyPatch) -> N
     [
         (("hopfield", "--figure", "a.png"), "--figure a.png: only engines that run spikes are drawn; leave it out (neuromem run draws what a trial came to)."),
         (("hopfield", "--unsafe-gaps"), "--unsafe-gaps: hopfield has no operations in time, and no gaps; leave it out."),
-        (("hopfield", "--backends", "cpuu"), "backend 'cpuu'; expected one of brian2, cpu, reference, spinnaker-emulator (did you mean 'cpu'?)."),
+        (("hopfield", "--backends", "cpuu"), "backend 'cpuu'; expected one of brian2, brian2cuda, cpu, cupy, reference, spinnaker-emulator (did you mean 'cpu'?)."),
         (("ca3-cam", "--patterns", "5"), "--patterns: ca3-cam has spikes, and protocols in place of trials; expected --protocol."),
     ],
 )  # fmt: skip

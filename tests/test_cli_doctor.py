@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from cli_testing import golden, say
+from gpu_machines import WithGpu, WithoutGpu
 
 from neuromem.cli.checkup import Finding, Machine, checkup
-from neuromem.cli.doctor import report
+from neuromem.cli.doctor import report, whether_it_works
+from neuromem.hardware_targets.cuda.machine import GpuMachine
 
 
 class Good(Machine):
@@ -42,6 +44,9 @@ class Good(Machine):
     def program(self, name: str) -> str | None:
         return self.programs.get(name)
 
+    def gpu(self) -> GpuMachine:
+        return WithGpu() if "nvcc" in self.programs else WithoutGpu()
+
     def has_python_headers(self) -> bool:
         return self.headers
 
@@ -55,7 +60,8 @@ class Bare(Good):
     versions: Mapping[str, str] = {"numpy": "2.5.5", "numba": "0.68.1"}
     programs: Mapping[str, str] = {}
     missing_backends: Mapping[str, str] = {
-        f"brian2:{codegen}": "brian2 is not installed: pip install 'neuromem[brian2]'" for codegen in ("numpy", "cython", "cpp_standalone")
+        **{f"brian2:{c}": "brian2 is not installed: pip install 'neuromem[brian2]'" for c in ("numpy", "cython", "cpp_standalone")},
+        **dict.fromkeys(("cupy", "brian2cuda"), "there is no NVIDIA driver"),
     }
     writable = False
     headers = False
@@ -107,7 +113,7 @@ def test_this_machine_can_work() -> None:
     assert not [f for f in found.values() if f.broken]
     assert found["numpy"].state == "ok"
     assert found["backend reference"] == Finding("backend reference", "ok", "usable")
-    assert report(list(found.values())).endswith("\n\nneuromem can work.\n")
+    assert report(list(found.values()), whether_it_works(list(found.values()))).endswith("\n\nneuromem can work.\n")
 
 
 def test_looks_at_the_real_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

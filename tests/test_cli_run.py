@@ -269,7 +269,10 @@ def test_a_full_disk_leaves_no_half_a_file() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--backend", "cpuu"), "backend 'cpuu'; expected one of brian2, cpu, reference, spinnaker-emulator (did you mean 'cpu'?)."),
+        (
+            ("--backend", "cpuu"),
+            "backend 'cpuu'; expected one of brian2, brian2cuda, cpu, cupy, reference, spinnaker-emulator (did you mean 'cpu'?).",
+        ),
         (
             ("--backend", "cpu", "--codegen", "numpy"),
             "backend 'cpu': options codegen; it does not know them (codegen is an option of brian2).",

@@ -116,11 +116,9 @@ def test_list(monkeypatch: pytest.MonkeyPatch) -> None:
         def versions(self) -> dict[str, str]:
             return {"numpy": "2.1", "numba": "0.62"}
 
-    monkeypatch.setattr(
-        "neuromem.backends.backend_class", {"reference": There, "cpu": There, "brian2": Missing, "spinnaker-emulator": There}.__getitem__
-    )
+    monkeypatch.setattr("neuromem.backends.backend_class", (dict.fromkeys(BACKENDS, There) | {"brian2": Missing}).__getitem__)
     monkeypatch.setattr("neuromem.cli.list.experiments", lambda: [("ca3_a", "What it shows.")])
-    assert list(BACKENDS) == ["reference", "cpu", "brian2", "spinnaker-emulator"]
+    assert list(BACKENDS) == ["reference", "cpu", "brian2", "brian2cuda", "cupy", "spinnaker-emulator"]
     said = say("list")
     assert (said.status, said.out, said.err) == (0, golden("cli_list.txt"), "")
 

@@ -77,7 +77,15 @@ def test_the_page_on_boards_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run_commands(found["sh"], tmp_path)
 
 
-PAGES = ("architecture", "capacity", "matrix-memories", "run-schema", "spinnaker", "spinnaker-package")
+def test_the_page_on_gpus_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = dict(blocks("docs/gpu.md"))
+    assert set(found) == {"python", "sh"}
+    exec(compile(found["python"], "docs/gpu.md", "exec"), {})
+    run_commands(found["sh"], tmp_path)
+
+
+PAGES = ("architecture", "capacity", "gpu", "matrix-memories", "run-schema", "spinnaker", "spinnaker-package")
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", *(f"docs/{page}.md" for page in PAGES)])

@@ -6,20 +6,27 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from emulated.twins import twin
 
 from neuromem.kernels.cpu import bcpnn as cpu
 from neuromem.kernels.cpu.compiled import kernel
 from neuromem.kernels.reference import bcpnn as reference
 
+cupy = twin("bcpnn")  # first, for it puts the emulated CuPy in its place
+
+from neuromem.kernels.cupy import bcpnn as device  # noqa: E402
+
 UNIT = 2.0**-24  # one rounding of float32, relative
-either = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
-SIZES = [(1, 1), (5, 3), (33, 70), (0, 4), (4, 0)]
+either = pytest.mark.parametrize("kernels", [reference, cpu, cupy], ids=["reference", "cpu", "cupy"])
+compiled = pytest.mark.parametrize("kernels", [cpu, cupy], ids=["cpu", "cupy"])
+SIZES = [(1, 1), (5, 3), (33, 70), (66, 1028), (0, 4), (4, 0)]
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Share even the smallest matrices among threads."""
+    """Share even the smallest matrices among threads, and have a block of the device go on to further rows."""
     monkeypatch.setattr(cpu, "PART", 1)
+    monkeypatch.setattr(device, "MOST_BLOCKS", 1)
 
 
 def zeros(n_pre: int, n_post: int) -> list[np.ndarray]:
@@ -75,6 +82,15 @@ def test_independent_units_have_no_weight_and_the_floors_bound_all(kernels: Modu
     assert abs(both.item() - 8 * np.log(2)) <= 14 * UNIT
 
 
+def of_all_sizes() -> np.ndarray:
+    """Return positive normal numbers: edges of the logarithm's pieces, all sizes, and many near 1."""
+    rng = np.random.default_rng(1)
+    edges = np.float32([np.finfo(np.float32).tiny, np.finfo(np.float32).max, 1.0, np.sqrt(0.5), np.sqrt(2.0), 0.5, 2.0])
+    near = np.concatenate([np.nextafter(edges, np.float32(x)) for x in (0.75, 3.0)])
+    spread = np.exp(rng.uniform(-87, 88, 200_000))
+    return np.concatenate([edges, near, spread, rng.uniform(0.5, 2, 400_000), 1 + rng.uniform(-1e-4, 1e-4, 100_000)]).astype(np.float32)
+
+
 def test_the_polynomial_logarithm_keeps_its_bound() -> None:
     log = cpu._log
 
@@ -83,11 +99,7 @@ def test_the_polynomial_logarithm_keeps_its_bound() -> None:
         for i in range(x.size):
             out[i] = log(x[i])
 
-    rng = np.random.default_rng(1)
-    edges = np.float32([np.finfo(np.float32).tiny, np.finfo(np.float32).max, 1.0, np.sqrt(0.5), np.sqrt(2.0), 0.5, 2.0])
-    near = np.concatenate([np.nextafter(edges, np.float32(x)) for x in (0.75, 3.0)])
-    spread = np.exp(rng.uniform(-87, 88, 200_000))
-    x = np.concatenate([edges, near, spread, rng.uniform(0.5, 2, 400_000), 1 + rng.uniform(-1e-4, 1e-4, 100_000)]).astype(np.float32)
+    x = of_all_sizes()
     out = np.empty_like(x)
     logs(x, out)
     truth = np.log(x.astype(np.float64))
@@ -95,16 +107,29 @@ def test_the_polynomial_logarithm_keeps_its_bound() -> None:
     assert out[x == 1].tolist() == [0.0] * int((x == 1).sum())
 
 
+def test_the_logarithm_of_the_device_keeps_its_bound() -> None:
+    """With P_i = P_j = 1 a weight is log p_ij: no other rounding."""
+    x = of_all_sizes()
+    x = x[x >= 1e-18]
+    w, _ = cupy.weights(np.ones(1, np.float32), np.ones(x.size, np.float32), x[None], eps=1e-9)
+    truth = np.log(x.astype(np.float64))
+    assert np.all(np.abs(w[0] - truth) <= (np.abs(truth) + 2.5) * UNIT)
+    assert not w[0][x == 1].any()
+
+
+@compiled
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("threads", [1, 3])
-def test_the_compiled_update_has_the_references_traces_and_its_weights_within_the_bound(size: tuple[int, int], threads: int) -> None:
+def test_the_compiled_update_has_the_references_traces_and_its_weights_within_the_bound(
+    kernels: ModuleType, size: tuple[int, int], threads: int
+) -> None:
     rng = np.random.default_rng(4)
     found, expected = zeros(*size), zeros(*size)
     for n in range(6):
         pre, post = ((rng.random(s) * (rng.random(s) < 0.4)).astype(np.float32) for s in size)
         alpha = 1 / (n + 1) if n < 3 else 0.1
         reference.traces_update(*expected, pre, post, alpha)
-        cpu.traces_update(*found, pre, post, alpha, threads=threads)
+        kernels.traces_update(*found, pre, post, alpha, threads=threads)
         for ours, theirs in zip(found[:3], expected[:3], strict=True):
             assert np.array_equal(ours, theirs)
         truth = np.log(
@@ -113,7 +138,10 @@ def test_the_compiled_update_has_the_references_traces_and_its_weights_within_th
         )
         for w in (found[3], expected[3]):
             assert np.all(np.abs(w - truth) <= bound(truth))
-        assert np.array_equal(found[4], expected[4])
-        again, bias = cpu.weights(*found[:3], threads=threads)
+        # rounded to float32; the float64 logarithm of a device may be off by a unit of 2^-52
+        log_p_j = np.log(np.maximum(found[1], reference.EPS, dtype=np.float64))
+        assert np.all(np.abs(found[4] - log_p_j) <= np.abs(log_p_j) * UNIT * (1 + 2.0**-27))
+        assert kernels is not cpu or np.array_equal(found[4], expected[4])
+        again, bias = kernels.weights(*found[:3], threads=threads)
         assert np.array_equal(again, found[3])
         assert np.array_equal(bias, found[4])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from types import ModuleType
 
 import numpy as np
 import pytest
+from emulated.twins import twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,11 +17,13 @@ from neuromem.kernels.cpu import dense as cpu
 from neuromem.kernels.reference import dense as reference
 from neuromem.kernels.reference.hamming import block
 
-LEFT_OUT = math.exp(-17)  # share of a softmax that cpu may drop; see neuromem/kernels/cpu/dense.py
+LEFT_OUT = math.exp(-17)  # share of a softmax that cpu and cupy may drop; see neuromem/kernels/cpu/dense.py
 FLOAT32 = 2.0**-24
 FLOAT64 = 2.0**-52
 
-both = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+cupy = twin("dense")
+both = pytest.mark.parametrize("kernels", [reference, cpu, cupy], ids=["reference", "cpu", "cupy"])
+compiled = pytest.mark.parametrize("kernels", [cpu, cupy], ids=["cpu", "cupy"])
 
 
 def bipolar(rng: np.random.Generator, m: int, n: int) -> np.ndarray:
@@ -64,21 +68,22 @@ def test_softmax_read_is_attention(kernels: ModuleType, m: int, n: int, beta: fl
     patterns = bipolar(rng, m, n)
     states = noisy(rng, patterns, 9, 0.2)
     read = kernels.read_softmax(block(pack(patterns > 0)), m, n, pack(states > 0), beta)
-    check_read(read, patterns, states, beta, LEFT_OUT if kernels is cpu else 0)
+    check_read(read, patterns, states, beta, 0 if kernels is reference else LEFT_OUT)
 
 
-def test_what_softmax_leaves_out_is_as_little_as_promised() -> None:
+@compiled
+def test_what_softmax_leaves_out_is_as_little_as_promised(kernels: ModuleType) -> None:
     m, n, gap = 5000, 128, 4  # all but one pattern just so far away that they are dropped
     patterns = np.ones((m, n))
     patterns[1:, : gap // 2] = -1  # overlap n - gap
     states = np.ones((1, n))
     blocks, packed = block(pack(patterns > 0)), pack(states > 0)
     values, _, _ = attention(patterns, states, beta := (math.log(m) + 17.001) / gap)
-    read = cpu.read_softmax(blocks, m, n, packed, beta)
+    read = kernels.read_softmax(blocks, m, n, packed, beta)
     assert (read.values == 1).all()
     assert LEFT_OUT < abs(read.values - values).max() < 2 * LEFT_OUT  # the bound is nearly met
     values, _, _ = attention(patterns, states, beta := (math.log(m) + 16.999) / gap)
-    read = cpu.read_softmax(blocks, m, n, packed, beta)
+    read = kernels.read_softmax(blocks, m, n, packed, beta)
     assert abs(read.values - values).max() <= FLOAT32
 
 
@@ -89,7 +94,7 @@ def test_real_valued_read_is_attention(kernels: ModuleType, m: int, n: int, b: i
     rng = np.random.default_rng(m + n + b)
     patterns = rng.standard_normal((m, n)).astype(np.float32)
     states = (patterns[rng.integers(m, size=b)] + 0.3 * rng.standard_normal((b, n))).astype(np.float32)
-    check_read(kernels.read_softmax_real(patterns, states, beta), patterns, states, beta, LEFT_OUT if kernels is cpu else 0)
+    check_read(kernels.read_softmax_real(patterns, states, beta), patterns, states, beta, 0 if kernels is reference else LEFT_OUT)
 
 
 @both
@@ -124,11 +129,12 @@ def test_fields_are_energy_differences(kernels: ModuleType, power: int, rectifie
     assert fields.tolist() == [energy_differences(patterns, state, power, rectified) for state in states]
 
 
-def test_no_power_is_too_high() -> None:
+@compiled
+def test_no_power_is_too_high(kernels: ModuleType) -> None:
     rng = np.random.default_rng(2)
     patterns = bipolar(rng, 20, 66)
     states = noisy(rng, patterns, 2, 0.2)
-    fields = cpu.polynomial_fields(block(pack(patterns > 0)), 20, 66, pack(states > 0), 301, False)  # 66^301 is beyond float64
+    fields = kernels.polynomial_fields(block(pack(patterns > 0)), 20, 66, pack(states > 0), 301, False)  # 66^301 is beyond float64
     exact = np.array([[(h > 0) - (h < 0) for h in energy_differences(patterns, state, 301, False)] for state in states])
     assert (np.sign(fields) == exact).all()
 
@@ -195,22 +201,76 @@ def test_nothing_stored_nothing_read(kernels: ModuleType) -> None:
     assert kernels.read_softmax_real(np.ones((1, 5), np.float32), real, 1.0).values.shape == (0, 5)
 
 
+@pytest.mark.parametrize(("chunks", "room"), [(256, 1 << 28), (2, 1 << 28), (1, 1)], ids=["a block a chunk", "two chunks", "cue by cue"])
+def test_wide_patterns_are_read_in_chunks(chunks: int, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More units than a block of threads sums, and more patterns than a chunk has."""
+    for name, value in (("CHUNKS", chunks), ("ROOM", room)):
+        monkeypatch.setattr(device(), name, value)
+    rng = np.random.default_rng(5)
+    m, n = 700, 1100
+    patterns = bipolar(rng, m, n)
+    states = noisy(rng, patterns, 3, 0.3)
+    arguments = (block(pack(patterns > 0)), m, n, pack(states > 0))
+    weights = patterns.T @ patterns
+    np.fill_diagonal(weights, 0)
+    assert (cupy.polynomial_fields(*arguments, 2, False) == 4 * states @ weights).all()
+    for beta in (0.001, 0.02):
+        check_read(cupy.read_softmax(*arguments, beta), patterns, states, beta, LEFT_OUT)
+        real = (patterns * rng.random((m, n))).astype(np.float32)
+        check_read(cupy.read_softmax_real(real, states.astype(np.float32), beta), real, states, beta, LEFT_OUT)
+
+
+def test_a_cue_is_read_alike_in_every_batch() -> None:
+    rng = np.random.default_rng(6)
+    m, n = 600, 150
+    patterns = bipolar(rng, m, n)
+    states = noisy(rng, patterns, 9, 0.3)
+    blocks, packed = block(pack(patterns > 0)), pack(states > 0)
+    real, real_states = (patterns * rng.random((m, n))).astype(np.float32), states.astype(np.float32)
+    for read in (
+        lambda b: cupy.read_softmax(blocks, m, n, packed[b], 0.03),
+        lambda b: (cupy.polynomial_fields(blocks, m, n, packed[b], 40, False),),
+        lambda b: (cupy.exponential_fields(blocks, m, n, packed[b], 0.05),),
+        lambda b: cupy.read_softmax_real(real, real_states[b], 0.1),
+    ):
+        singly = [read(slice(b, b + 1)) for b in range(9)]
+        for together, parts in zip(read(slice(0, 9)), zip(*singly, strict=True), strict=True):
+            assert together.tobytes() == np.concatenate(parts).tobytes()
+
+
+def test_no_score_is_too_high_on_the_device() -> None:
+    patterns = np.array([[1e30, 0], [0, 1e30]], np.float32)  # scores of 1e60 are beyond float32
+    read = cupy.read_softmax_real(patterns, patterns, 1.0)
+    assert (read.values == patterns).all()
+    assert (read.largest == 1).all()
+    read = cupy.read_softmax_real(patterns, np.full((1, 2), np.nan, np.float32), 1.0)
+    assert np.isnan(read.values).all()
+
+
+def device() -> ModuleType:
+    """Return the module that takes arrays of the device."""
+    return importlib.import_module("neuromem.kernels.cupy.dense")
+
+
+@compiled
 @settings(deadline=None, max_examples=60)
 @given(
     st.integers(0, 10**6), st.integers(1, 700), st.integers(1, 200), st.floats(0, 3), st.integers(1, 7), st.booleans(), st.integers(1, 3)
 )
-def test_compiled_equals_reference(seed: int, m: int, n: int, beta: float, power: int, rectified: bool, threads: int) -> None:
+def test_compiled_equals_reference(
+    kernels: ModuleType, seed: int, m: int, n: int, beta: float, power: int, rectified: bool, threads: int
+) -> None:
     rng = np.random.default_rng(seed)
     patterns = bipolar(rng, m, n)
     states = noisy(rng, patterns, 3, rng.choice([0.0, 0.1, 0.5]))
     arguments = (block(pack(patterns > 0)), m, n, pack(states > 0))
-    check_read(cpu.read_softmax(*arguments, beta, threads=threads), patterns, states, beta, LEFT_OUT)
+    check_read(kernels.read_softmax(*arguments, beta, threads=threads), patterns, states, beta, LEFT_OUT)
     real = (patterns * rng.random((m, n))).astype(np.float32)
-    check_read(cpu.read_softmax_real(real, states.astype(np.float32), beta, threads=threads), real, states, beta, LEFT_OUT)
+    check_read(kernels.read_softmax_real(real, states.astype(np.float32), beta, threads=threads), real, states, beta, LEFT_OUT)
 
     # both values of F in every term are rounded, then their sum; beyond that, nothing (whole numbers below 2^53: nothing at all)
     ours, theirs = (
-        cpu.polynomial_fields(*arguments, power, rectified, threads=threads),
+        kernels.polynomial_fields(*arguments, power, rectified, threads=threads),
         reference.polynomial_fields(*arguments, power, rectified),
     )
     most = 2.0 * m * float(n + 2) ** power
@@ -219,5 +279,5 @@ def test_compiled_equals_reference(seed: int, m: int, n: int, beta: float, power
     top = overlaps.max(axis=1, keepdims=True)
     most_exp = 2 * np.exp(beta * (overlaps - top)).sum(axis=1, keepdims=True)
     deepest = 37 + math.log(m) + 4 * beta  # exponents of what is kept
-    ours, theirs = cpu.exponential_fields(*arguments, beta, threads=threads), reference.exponential_fields(*arguments, beta)
+    ours, theirs = kernels.exponential_fields(*arguments, beta, threads=threads), reference.exponential_fields(*arguments, beta)
     assert (abs(ours - theirs) <= FLOAT64 * (2 * m + 4 * deepest + 8) * most_exp).all()

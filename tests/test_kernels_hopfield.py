@@ -6,6 +6,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from emulated.twins import twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,9 @@ from neuromem.kernels.cpu import hopfield as cpu
 from neuromem.kernels.cpu import threads as threads_of_kernels
 from neuromem.kernels.reference import hopfield as reference
 
-BOTH = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+cupy = twin("hopfield")
+ALL = pytest.mark.parametrize("kernels", [reference, cpu, cupy], ids=["reference", "cpu", "cupy"])
+COMPILED = pytest.mark.parametrize("kernels", [cpu, cupy], ids=["cpu", "cupy"])
 UNIT = 2.0**-24  # of rounding to float32
 
 SIZES = st.tuples(st.integers(1, 150), st.integers(0, 140), st.integers(0, 4), st.integers(0, 2**32), st.sampled_from([1, 2, 3]))
@@ -53,7 +56,7 @@ def same(a: reference.Settled, b: reference.Settled) -> None:
 # By hand
 
 
-@BOTH
+@ALL
 def test_two_patterns_of_three_units(kernels: ModuleType) -> None:
     bits = bipolar("++-", "+--")
     x = pack(bits)
@@ -70,7 +73,7 @@ def test_two_patterns_of_three_units(kernels: ModuleType) -> None:
     assert kernels.energy(kernels.hebb_matrix(xt, 2), np.ones((1, 3), np.int8)).tolist() == [2.0]
 
 
-@BOTH
+@ALL
 def test_storkey_by_hand(kernels: ModuleType) -> None:
     """After (+ + -): w_01 = 1/3, w_02 = w_12 = -1/3. Then, for (+ - -), h_01 = w_02 y_2 = 1/3, and likewise h_10 = 1/3, h_02 = -1/3,
     h_20 = 1/3, h_12 = 1/3, h_21 = -1/3; so w_01 += (-1 - 1/3 + 1/3) / 3, w_02 += (-1 - 1/3 - 1/3) / 3, w_12 += (1 - 1/3 + 1/3) / 3."""
@@ -80,7 +83,7 @@ def test_storkey_by_hand(kernels: ModuleType) -> None:
     assert np.abs(w - by_hand).max() <= 16 * UNIT  # no number on the way is above 2, in fewer than eight operations
 
 
-@BOTH
+@ALL
 def test_projection_of_one_pattern_repeated(kernels: ModuleType) -> None:
     x = bipolar("++-+")
     s = np.where(x[0], 1.0, -1.0)
@@ -90,7 +93,7 @@ def test_projection_of_one_pattern_repeated(kernels: ModuleType) -> None:
     assert not kernels.pinv_matrix(np.zeros((0, 4), np.bool_)).any()
 
 
-@BOTH
+@ALL
 def test_a_tie_keeps_the_state_and_a_bias_breaks_it(kernels: ModuleType) -> None:
     w, order = np.zeros((3, 3), np.int16), np.arange(3, dtype=np.int32)[np.newaxis]
     state = np.array([[1, -1, 1]], np.int8)
@@ -107,7 +110,7 @@ def test_a_tie_keeps_the_state_and_a_bias_breaks_it(kernels: ModuleType) -> None
     assert state.tolist() == [[1, -1, 1]]  # cues stay as they were
 
 
-@BOTH
+@ALL
 def test_weights_that_do_not_fit_are_refused(kernels: ModuleType) -> None:
     xt = np.zeros((n_words(40_000), 2), np.uint64)
     with pytest.raises(ValueError, match=r"^hebb_matrix: weights up to 40000; int16 holds up to 32767\.$"):
@@ -120,7 +123,7 @@ def test_weights_that_do_not_fit_are_refused(kernels: ModuleType) -> None:
 # Physics
 
 
-@BOTH
+@ALL
 def test_below_capacity_stored_patterns_are_fixed_points(kernels: ModuleType) -> None:
     """N = 400, M = 10: the noise of a unit has a deviation of sqrt(N M) = 63 against a signal of N - M; 6 deviations, for 4,000 units."""
     case = Case(400, 10, 10, seed=5)
@@ -136,14 +139,14 @@ def test_below_capacity_stored_patterns_are_fixed_points(kernels: ModuleType) ->
     assert not kernels.async_recall(storkey, stored, case.orders, 3).flips.any()
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("packed", [True, False], ids=["patterns", "matrix"])
 def test_energy_never_rises(kernels: ModuleType, packed: bool) -> None:
     """Unit by unit, far above capacity; with whole weights every flip lowers E by at least 2."""
     case = Case(70, 40, 1, seed=6)
     w = kernels.hebb_matrix(case.xt, case.m)
     state, flips = case.states, 0
-    for unit in np.tile(case.orders[0], 6):
+    for unit in np.tile(case.orders[0], 2 if kernels is cupy else 6):
         order = np.array([[unit]], np.int32)
         if packed:
             settled = kernels.async_recall_patterns(case.x, case.xt, case.m, state, order, 1)
@@ -157,7 +160,7 @@ def test_energy_never_rises(kernels: ModuleType, packed: bool) -> None:
     assert flips > 20
 
 
-@BOTH
+@ALL
 @settings(max_examples=15, deadline=None)
 @given(st.integers(2, 80), st.integers(1, 20), st.integers(0, 2**32))
 def test_permuting_units_commutes_with_recall(kernels: ModuleType, n: int, m: int, seed: int) -> None:
@@ -187,36 +190,38 @@ def test_the_projection_keeps_its_patterns(m: int, n: int) -> None:
 # Compiled against the definitions
 
 
+@COMPILED
 @settings(max_examples=60, deadline=None)
 @given(SIZES)
-def test_integer_kernels_equal_the_definitions(size: tuple[int, int, int, int, int]) -> None:
+def test_integer_kernels_equal_the_definitions(kernels: ModuleType, size: tuple[int, int, int, int, int]) -> None:
     *numbers, threads = size
     case = Case(*numbers)
     n, m = case.n, case.m
-    assert np.array_equal(cpu.transpose(case.x, n, threads), case.xt)
+    assert np.array_equal(kernels.transpose(case.x, n, threads), case.xt)
     for dtype in (np.int16, np.int32):
-        w = cpu.hebb_matrix(case.xt, m, dtype, threads)
+        w = kernels.hebb_matrix(case.xt, m, dtype, threads)
         assert w.dtype == dtype
         assert np.array_equal(w, reference.hebb_matrix(case.xt, m, dtype))
-    both = cpu.coactivity_matrix(case.xt, m, threads)
+    both = kernels.coactivity_matrix(case.xt, m, threads)
     assert both.dtype == np.int32
     assert np.array_equal(both, reference.coactivity_matrix(case.xt, m))
-    overlaps = cpu.overlaps(case.x, case.cues, n, threads)
+    overlaps = kernels.overlaps(case.x, case.cues, n, threads)
     assert overlaps.dtype == np.int32
     assert np.array_equal(overlaps, reference.overlaps(case.x, case.cues, n))
-    h = cpu.fields(case.xt, m, overlaps, threads)
+    h = kernels.fields(case.xt, m, overlaps, threads)
     assert h.dtype == np.int64
     assert np.array_equal(h, reference.fields(case.xt, m, overlaps))
-    assert np.array_equal(cpu.energy(w, case.states, threads), reference.energy(w, case.states))
+    assert np.array_equal(kernels.energy(w, case.states, threads), reference.energy(w, case.states))
     for coupled in (False, True):
         assert np.array_equal(
-            cpu.energy_patterns(case.x, case.cues, n, coupled, threads), reference.energy_patterns(case.x, case.cues, n, coupled)
+            kernels.energy_patterns(case.x, case.cues, n, coupled, threads), reference.energy_patterns(case.x, case.cues, n, coupled)
         )
 
 
+@COMPILED
 @settings(max_examples=40, deadline=None)
 @given(SIZES, st.integers(0, 12), st.booleans())
-def test_recall_equals_the_definition(size: tuple[int, int, int, int, int], sweeps: int, biased: bool) -> None:
+def test_recall_equals_the_definition(kernels: ModuleType, size: tuple[int, int, int, int, int], sweeps: int, biased: bool) -> None:
     """Whole float32 weights are summed exactly, so that they too come to the very same states."""
     *numbers, threads = size
     case = Case(*numbers)
@@ -224,31 +229,33 @@ def test_recall_equals_the_definition(size: tuple[int, int, int, int, int], swee
     bias = np.random.default_rng(1).integers(-3, 4, case.n) * 0.5 if biased else None
     expected = reference.async_recall(w, case.states, case.orders, sweeps, bias)
     for dtype in (np.int16, np.int32, np.float32):
-        same(cpu.async_recall(w.astype(dtype), case.states, case.orders, sweeps, bias, threads), expected)
+        same(kernels.async_recall(w.astype(dtype), case.states, case.orders, sweeps, bias, threads), expected)
     if not biased:
-        same(cpu.async_recall_patterns(case.x, case.xt, case.m, case.states, case.orders, sweeps, threads=threads), expected)
+        same(kernels.async_recall_patterns(case.x, case.xt, case.m, case.states, case.orders, sweeps, threads=threads), expected)
 
 
+@COMPILED
 @settings(max_examples=40, deadline=None)
 @given(SIZES, st.booleans())
-def test_recall_from_pairs_equals_the_definition(size: tuple[int, int, int, int, int], coupled: bool) -> None:
+def test_recall_from_pairs_equals_the_definition(kernels: ModuleType, size: tuple[int, int, int, int, int], coupled: bool) -> None:
     *numbers, threads = size
     case = Case(*numbers)
     y = reference.transpose(pack(np.random.default_rng(2).random((case.m, case.n)) < 0.5), case.n)
     arguments = (case.x, y, case.m, case.states, case.orders, 6, coupled)
-    same(cpu.async_recall_patterns(*arguments, threads=threads), reference.async_recall_patterns(*arguments))
+    same(kernels.async_recall_patterns(*arguments, threads=threads), reference.async_recall_patterns(*arguments))
 
 
+@COMPILED
 @pytest.mark.parametrize("n", [255, 256, 257])
-def test_numbers_of_units_that_need_another_plane(n: int) -> None:
+def test_numbers_of_units_that_need_another_plane(kernels: ModuleType, n: int) -> None:
     """All units differ from a pattern, or none: a count of n, which has nine bits from 256 on."""
     case = Case(n, 2, 2, seed=8)
     case.states[:] = np.where(case.bits[0], 1, -1)
     case.states[1] *= -1
     arguments = (case.x, case.xt, 2, case.states, case.orders, 6)
-    same(cpu.async_recall_patterns(*arguments), reference.async_recall_patterns(*arguments))
+    same(kernels.async_recall_patterns(*arguments), reference.async_recall_patterns(*arguments))
     overlaps = np.array([[2**31 - 1, -(2**31)], [n, -n]], np.int32)
-    assert np.array_equal(cpu.fields(case.xt, 2, overlaps), reference.fields(case.xt, 2, overlaps))
+    assert np.array_equal(kernels.fields(case.xt, 2, overlaps), reference.fields(case.xt, 2, overlaps))
 
 
 def storkey_as_written(bits: np.ndarray) -> np.ndarray:
@@ -262,7 +269,7 @@ def storkey_as_written(bits: np.ndarray) -> np.ndarray:
     return w
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize(("n", "m"), [(2, 5), (16, 4), (64, 3)])
 def test_storkey_without_rounding_is_the_rule(kernels: ModuleType, n: int, m: int) -> None:
     """With N a power of 2, weights after m patterns are multiples of N^-m: these all fit into 24 bits, and into float64 as well."""
@@ -274,7 +281,7 @@ def test_storkey_without_rounding_is_the_rule(kernels: ModuleType, n: int, m: in
     assert np.array_equal(w, storkey_as_written(bits))
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("n", [43, 100])
 def test_storkey_of_20_patterns_within_its_rounding(kernels: ModuleType, n: int) -> None:
     """With u = 2^-24, w = max |w_ij| and s = max_i sum_j |w_ij|: H errs by 3 u s for the float32 sums of four, v by u |v| more, where
@@ -295,9 +302,10 @@ def test_storkey_of_20_patterns_within_its_rounding(kernels: ModuleType, n: int)
     assert np.array_equal(w, w.T)
 
 
+@COMPILED
 @pytest.mark.parametrize("n", [1, 2, 3, 43, 64, 65, 150])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_storkey_has_the_bits_of_its_definition(monkeypatch: pytest.MonkeyPatch, n: int, threads: int) -> None:
+def test_storkey_has_the_bits_of_its_definition(monkeypatch: pytest.MonkeyPatch, kernels: ModuleType, n: int, threads: int) -> None:
     monkeypatch.setattr(threads_of_kernels, "WORTH", 1)
     rng = np.random.default_rng(11)
     drawn = np.triu(rng.normal(size=(n, n)), 1).astype(np.float32)
@@ -306,19 +314,20 @@ def test_storkey_has_the_bits_of_its_definition(monkeypatch: pytest.MonkeyPatch,
         expected, singly = w.copy(), w.copy()
         reference.storkey_store(expected, bits)
         for x in bits:
-            cpu.storkey_store(singly, x[np.newaxis], threads)
-        cpu.storkey_store(w, bits, threads)
+            kernels.storkey_store(singly, x[np.newaxis], threads)
+        kernels.storkey_store(w, bits, threads)
         for found in (w, singly, w.T):
             assert np.array_equal(found, expected)
 
 
-def test_float_energy_within_its_rounding() -> None:
+@COMPILED
+def test_float_energy_within_its_rounding(kernels: ModuleType) -> None:
     """An input is a float32 sum of n weights: n u sum_j |w_ij|; the energy adds halves of these."""
     rng = np.random.default_rng(12)
     w = rng.normal(size=(90, 90)).astype(np.float32)
     w += w.T
     states = Case(90, 0, 5, seed=13).states
-    assert np.abs(cpu.energy(w, states) - reference.energy(w, states)).max() <= 0.5 * 91 * UNIT * np.abs(w).sum(dtype=np.float64)
+    assert np.abs(kernels.energy(w, states) - reference.energy(w, states)).max() <= 0.5 * 91 * UNIT * np.abs(w).sum(dtype=np.float64)
 
 
 def test_work_is_shared_only_where_it_is_worth_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from emulated.twins import twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from neuromem.kernels.cpu import outer as cpu
 from neuromem.kernels.outer_rules import Loss, Retention, Step, WriteRule
 from neuromem.kernels.reference import outer as reference
 
+cupy = twin("outer")
 UNIT = 2.0**-24  # half of the spacing of float32 at 1: one rounding
 SIZES = [(1, 1), (5, 7), (33, 130), (64, 65), (3, 0), (0, 3)]
 PARAMETERS = {Loss.HUBER_ERROR: 0.5, Loss.POWER_ERROR: 3.0}
@@ -22,7 +24,8 @@ RULES = [
     for loss, retention, step in itertools.product(Loss, Retention, Step)
 ]
 
-either = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+either = pytest.mark.parametrize("kernels", [reference, cpu, cupy], ids=["reference", "cpu", "cupy"])
+compiled = pytest.mark.parametrize("kernels", [cpu, cupy], ids=["cpu", "cupy"])
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda r: f"{r.loss.name}-{r.retention.name}-{r.step.name}".lower())
 
 
@@ -154,26 +157,28 @@ def test_bounds_hold_after_every_write_and_nan_stays(kernels: ModuleType) -> Non
     assert np.array_equal(broken, [[np.nan, 2]], equal_nan=True)
 
 
+@compiled
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("threads", [1, 3])
-def test_rank_one_is_the_references_bit_for_bit(size: tuple[int, int], threads: int) -> None:
+def test_rank_one_is_the_references_bit_for_bit(kernels: ModuleType, size: tuple[int, int], threads: int) -> None:
     rng = np.random.default_rng(7)
     w, u, v = (rng.standard_normal(shape, np.float32) for shape in (size, size[0], size[1]))
     for low, high in ((-0.7, 0.9), (-np.inf, np.inf), (0.0, np.inf)):
         expected, found = w.copy(), w.copy()
         reference.decay_hebb(expected, u, v, 0.9, 0.3, low, high)
-        cpu.decay_hebb(found, u, v, 0.9, 0.3, low, high, threads)
+        kernels.decay_hebb(found, u, v, 0.9, 0.3, low, high, threads)
         assert np.array_equal(found, expected)
 
 
+@compiled
 @pytest.mark.parametrize("size", [*SIZES, (300, 1100)])
 @pytest.mark.parametrize("batch", [0, 1, 8, 11, 30])
-def test_a_batch_of_pairs_is_the_references_within_its_roundings(size: tuple[int, int], batch: int) -> None:
+def test_a_batch_of_pairs_is_the_references_within_its_roundings(kernels: ModuleType, size: tuple[int, int], batch: int) -> None:
     rng = np.random.default_rng(batch)
     w, us, vs = (rng.standard_normal(shape, np.float32) for shape in (size, (batch, size[0]), (batch, size[1])))
     expected, found = w.copy(), w.copy()
     reference.decay_hebb_batch(expected, us, vs, 0.9, 0.3, -2.0, 2.0)
-    cpu.decay_hebb_batch(found, us, vs, 0.9, 0.3, -2.0, 2.0, threads=2)
+    kernels.decay_hebb_batch(found, us, vs, 0.9, 0.3, -2.0, 2.0, threads=2)
     # Each side rounds every term at most batch + 4 times: rate u, its product with v, decay w, and each of batch + 1 sums.
     terms = 0.9 * np.abs(w) + 0.3 * np.abs(us).T @ np.abs(vs)
     assert np.all(np.abs(found - expected) <= 2 * (batch + 4) * UNIT * terms * (1 + 1e-4))
@@ -181,33 +186,35 @@ def test_a_batch_of_pairs_is_the_references_within_its_roundings(size: tuple[int
     summed[:] = exact
     us, vs = coarse(rng, batch, size[0]), coarse(rng, batch, size[1])
     reference.decay_hebb_batch(exact, us, vs, 0.5, 0.25, -2.0, 2.0)
-    cpu.decay_hebb_batch(summed, us, vs, 0.5, 0.25, -2.0, 2.0)
+    kernels.decay_hebb_batch(summed, us, vs, 0.5, 0.25, -2.0, 2.0)
     assert np.array_equal(exact, summed)
 
 
+@compiled
 @every_rule
 @pytest.mark.parametrize("size", SIZES)
-def test_one_write_is_the_references_bit_for_bit_where_sums_are_exact(rule: WriteRule, size: tuple[int, int]) -> None:
+def test_one_write_is_the_references_bit_for_bit_where_sums_are_exact(rule: WriteRule, size: tuple[int, int], kernels: ModuleType) -> None:
     rng = np.random.default_rng(3)
     w, keys, values = coarse(rng, *size), rng.integers(-1, 2, (1, size[1])).astype(np.float32), coarse(rng, 1, size[0])
     speed = coarse(rng, *size)
     expected, found = (w.copy(), speed.copy()), (w.copy(), speed.copy())
     reference.write(*expected, keys, values, rule)
-    cpu.write(*found, keys, values, rule, threads=2)
+    kernels.write(*found, keys, values, rule, threads=2)
     assert np.array_equal(found[0], expected[0])
     assert np.array_equal(found[1], expected[1])
     assert rule.step == Step.MOMENTUM or np.array_equal(found[1], speed)
 
 
-@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 90))
+@compiled
+@given(seed=st.integers(0, 2**32), n_values=st.integers(1, 40), n_keys=st.integers(1, 90))
 @settings(max_examples=20, deadline=None)
-def test_a_delta_write_is_the_references_within_its_roundings(seed: int, n_values: int, n_keys: int) -> None:
+def test_a_delta_write_is_the_references_within_its_roundings(kernels: ModuleType, seed: int, n_values: int, n_keys: int) -> None:
     rng = np.random.default_rng(seed)
     w, key, value = (rng.standard_normal(shape, np.float32) for shape in ((n_values, n_keys), (1, n_keys), (1, n_values)))
     expected, found = w.copy(), w.copy()
     rule = WriteRule(Loss.SQUARED_ERROR, rate=0.3)
     reference.write(expected, None, key, value, rule)
-    cpu.write(found, None, key, value, rule)
+    kernels.write(found, None, key, value, rule)
     size_of_y = np.abs(w) @ np.abs(key[0])
     size_of_e = size_of_y + np.abs(value[0])
     # y is off by at most n_keys roundings of its terms, e by one more; then rate e, times k, and the sum with W

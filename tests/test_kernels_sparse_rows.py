@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+from emulated.twins import twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +17,9 @@ from neuromem.kernels.cpu import willshaw
 from neuromem.kernels.reference import sparse_rows as reference
 from neuromem.kernels.sparse import SparseTable, n_synapses, nbytes
 
-both = pytest.mark.parametrize("kernels", [reference, cpu], ids=["reference", "cpu"])
+cupy = twin("sparse_rows")
+both = pytest.mark.parametrize("kernels", [reference, cpu, cupy], ids=["reference", "cpu", "cupy"])
+compiled = pytest.mark.parametrize("kernels", [cpu, cupy], ids=["cpu", "cupy"])
 
 
 def rows(*patterns: list[int]) -> Rows:
@@ -85,8 +89,7 @@ def test_merging_is_storing_more(kernels: ModuleType) -> None:
     assert same(kernels.merge(empty, whole), whole)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
+cases = given(
     seed=st.integers(0, 1 << 30),
     n_pre=st.sampled_from([1, 2, 40, 130]),
     n_post=st.sampled_from([1, 64, 65, 300, 5000, 20000]),
@@ -95,28 +98,47 @@ def test_merging_is_storing_more(kernels: ModuleType) -> None:
     self_synapses=st.booleans(),
     threads=st.sampled_from([1, 2, 3]),
 )
-def test_compiled_equals_plain(seed: int, n_pre: int, n_post: int, patterns: int, k: int, self_synapses: bool, threads: int) -> None:
+
+
+def check_against_plain(
+    kernels: ModuleType, seed: int, n_pre: int, n_post: int, patterns: int, k: int, self_synapses: bool, threads: int
+) -> None:
     rng = np.random.default_rng(seed)
     pre, post, cues = random_rows(rng, patterns, n_pre, 30), random_rows(rng, patterns, n_post, 60), random_rows(rng, 5, n_pre, 12)
     table = reference.build(pre, post, n_pre, n_post, self_synapses)
-    assert same(cpu.build(pre, post, n_pre, n_post, self_synapses, threads), table)
+    assert same(kernels.build(pre, post, n_pre, n_post, self_synapses, threads), table)
     more = reference.build(random_rows(rng, 5, n_pre, 9), random_rows(rng, 5, n_post, 9), n_pre, n_post)
-    assert same(cpu.merge(table, more, threads), reference.merge(table, more))
-    assert same(cpu.recall_all(table, cues, threads), reference.recall_all(table, cues))
-    assert same(cpu.recall_winners(table, cues, k, threads), reference.recall_winners(table, cues, k))
+    assert same(kernels.merge(table, more, threads), reference.merge(table, more))
+    assert same(kernels.recall_all(table, cues, threads), reference.recall_all(table, cues))
+    assert same(kernels.recall_winners(table, cues, k, threads), reference.recall_winners(table, cues, k))
 
 
-def test_rows_recall_what_bits_recall() -> None:
+@settings(max_examples=60, deadline=None)
+@cases
+def test_compiled_equals_plain(**case: Any) -> None:
+    check_against_plain(cpu, **case)
+
+
+@settings(max_examples=15, deadline=None)
+@cases
+def test_the_device_equals_plain(**case: Any) -> None:
+    check_against_plain(cupy, **case)
+
+
+@compiled
+def test_rows_recall_what_bits_recall(kernels: ModuleType) -> None:
     rng = np.random.default_rng(7)
-    n = 3000
-    pre, post, cues = random_rows(rng, 2000, n, 40), random_rows(rng, 2000, n, 40), random_rows(rng, 100, n, 6)
-    cues = Rows(np.concatenate([cues.start, cues.start[-1] + pre.start[1:101]]), np.concatenate([cues.units, pre.units[: pre.start[100]]]))
+    n, patterns, b = (3000, 2000, 100) if kernels is cpu else (300, 20, 20)  # with as many synapses for each of the n n
+    pre, post, cues = random_rows(rng, patterns, n, 40), random_rows(rng, patterns, n, 40), random_rows(rng, b, n, 6)
+    cues = Rows(
+        np.concatenate([cues.start, cues.start[-1] + pre.start[1 : b + 1]]), np.concatenate([cues.units, pre.units[: pre.start[b]]])
+    )
     bits = np.zeros((n, n_words(n)), np.uint64)
     willshaw.store(bits, pre, post)
-    table = cpu.build(pre, post, n, n)
+    table = kernels.build(pre, post, n, n)
     assert n_synapses(table) == int(np.bitwise_count(bits).sum())
-    found = cpu.recall_all(table, cues)
-    assert found.units.size > 1000  # the cues that were stored
+    found = kernels.recall_all(table, cues)
+    assert found.units.size > 10 * b  # the cues that were stored
     assert same(found, rows_of(unpack(willshaw.recall_all(bits, cues), n)))
     for k in (1, 20, 500, n):
-        assert same(cpu.recall_winners(table, cues, k), rows_of(unpack(willshaw.recall_winners(bits, cues, n, k), n)))
+        assert same(kernels.recall_winners(table, cues, k), rows_of(unpack(willshaw.recall_winners(bits, cues, n, k), n)))

@@ -7,10 +7,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from emulated.twins import twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from emulated.twins import twin
 
 from neuromem.kernels.bits import Rows, bits_of, n_words, pack, rows_of, unpack
 from neuromem.kernels.cpu import threads as threads_of_kernels

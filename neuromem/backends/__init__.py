@@ -13,6 +13,8 @@ BACKENDS: dict[str, tuple[str, str]] = {
     "reference": ("neuromem.backends.reference", "ReferenceBackend"),
     "cpu": ("neuromem.backends.cpu", "CpuBackend"),
     "brian2": ("neuromem.backends.brian2", "Brian2Backend"),
+    "brian2cuda": ("neuromem.backends.brian2cuda", "Brian2CudaBackend"),
+    "cupy": ("neuromem.backends.cupy", "CupyBackend"),
     "spinnaker-emulator": ("neuromem.backends.spinnaker_emulator", "SpinnakerEmulatorBackend"),
 }
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import importlib.metadata
 import os
+import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +23,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -69,30 +74,32 @@ def _need_compiler(codegen: str) -> None:
         )
 
 
-@contextlib.contextmanager
-def brian2_settings(codegen: Codegen, directory: str | None = None) -> Iterator[Any]:
-    """Set Brian2's process-wide device and preferences, and put them back afterwards."""
-    b2 = _import_brian2()
-    wanted = {
+def preferences(codegen: Codegen) -> dict[str, Any]:
+    """Return what Brian2's preferences are set to, beside those that ``brian2_settings`` always sets."""
+    return {
         "codegen.target": "cython" if codegen == "cython" else "numpy",
-        "codegen.cpp.extra_compile_args_gcc": COMPILER_FLAGS,
-        "devices.cpp_standalone.extra_make_args_unix": [f"-j{len(os.sched_getaffinity(0))}"],
+        "codegen.cpp.extra_compile_args_gcc": list(COMPILER_FLAGS),
         "devices.cpp_standalone.openmp_threads": 0,
-        "core.default_float_dtype": np.float64,
     }
+
+
+@contextlib.contextmanager
+def brian2_settings(wanted: Mapping[str, Any], device: str | None = None) -> Iterator[Any]:
+    """Set Brian2's process-wide preferences, and its device if it is to be a standalone one; put them back afterwards."""
+    b2 = _import_brian2()
+    wanted = {"core.default_float_dtype": np.float64, **wanted}
     before = {name: b2.prefs[name] for name in wanted}
-    for name, value in wanted.items():
-        b2.prefs[name] = value
     try:
-        if codegen == "cpp_standalone":
-            b2.set_device("cpp_standalone", build_on_run=False, directory=directory)
-        with warnings.catch_warnings():
+        for name, value in wanted.items():
+            b2.prefs[name] = value
+        with warnings.catch_warnings(), contextlib.ExitStack() as afterwards:
             warnings.simplefilter("ignore")
+            if device is not None:
+                b2.set_device(device, build_on_run=False)
+                afterwards.callback(b2.devices.reset_device)
+                afterwards.callback(b2.device.reinit)
             yield b2
     finally:
-        if codegen == "cpp_standalone":
-            b2.device.reinit()
-            b2.devices.reset_device()
         for name, value in before.items():
             b2.prefs[name] = value
 
@@ -126,7 +133,7 @@ class RuntimeSimulation(Simulation):
     def __init__(self, program: Program, codegen: Codegen) -> None:
         super().__init__(program)
         try:
-            with held_interrupts(), brian2_settings(codegen) as b2:
+            with held_interrupts(), brian2_settings(preferences(codegen)) as b2:
                 from neuromem.backends.brian2_emission import emit
 
                 self.emission = emit(program, standalone=False)
@@ -234,69 +241,172 @@ def _weights(program: Program, projection: str, read: Any, places: Mapping[str, 
     return np.array(rows[:, place.first : place.first + place.n])
 
 
+NO_MATRIX = {"matrix": Refusal("never", "Brian2 simulates spikes; a memory without spikes runs on backend 'cpu' or 'reference'")}
+SUPPORT_STANDALONE = Support(
+    NO_MATRIX
+    | {
+        "interactive": Refusal("never", "a C++ standalone program runs as a whole; use codegen 'numpy' or 'cython', or backend 'cpu'"),
+        "save": Refusal(
+            "never", "a C++ standalone program cannot be stopped between two steps; use codegen 'numpy' or 'cython', or backend 'cpu'"
+        ),
+    }
+)
+
+
+Column = tuple[str, np.dtype[Any]]
+"""A file below a project's folder, and the type of its numbers."""
+
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """In which files a standalone program leaves what: its spikes (times, indices, whether of sources), states and weights."""
+
+    spikes: tuple[tuple[Column, Column, bool], ...]
+    states: Mapping[tuple[str, str], Column]
+    weights: Mapping[str, Column]
+    places: Mapping[str, Any]
+
+
+def write_project(b2: Any, program: Program, folder: str) -> ResultFiles:
+    """Generate the source of a standalone program in ``folder``, within ``brian2_settings``; nothing is compiled."""
+    from neuromem.backends.brian2_emission import emit
+
+    gc.collect()  # Brian2 numbers its code objects, those of an earlier project too as long as they live
+    emission = emit(program, standalone=True)
+    emission.network.run(program.n_steps * program.dt * b2.ms, namespace={})
+    b2.device.build(directory=folder, compile=False, run=False, with_output=False)
+
+    def column(owner: Any, variable: str) -> Column:
+        found = owner.variables[variable]
+        return f"results/{b2.device.get_array_filename(found)}", np.dtype(found.dtype)
+
+    return ResultFiles(
+        tuple((column(m, "t"), column(m, "i"), is_source) for m, is_source in emission.spike_monitors),
+        {key: column(m, key[1]) for key, m in emission.state_monitors.items()},
+        {name: column(synapses, "w") for name, synapses in emission.plastic.items()},
+        emission.places,
+    )
+
+
+class MakeError(RuntimeError):
+    """A project that does not compile: its text is the first error that was said; ``command`` says all of it again."""
+
+    def __init__(self, line: str, command: str) -> None:
+        super().__init__(line)
+        self.command = command
+
+
+def make_project(folder: str, jobs: int, progress: Progress | None = None) -> None:
+    """Compile the project in ``folder`` with make; ``progress`` hears of files done and files in all.
+
+    An exception, Ctrl-C too, ends make and its compilers. Raises ``MakeError`` when something does not compile.
+    """
+    sources = re.findall(r"^SRCS = (.*)$", Path(folder, "makefile").read_text(), re.MULTILINE)[0].split()
+    objects = [Path(folder, source).with_suffix(".o") for source in sources]
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as said:
+        # a group of its own: Ctrl-C reaches make through us only; compilers that are ended leave their scratch files
+        make = subprocess.Popen(
+            ["make", f"-j{jobs}"],
+            cwd=folder,
+            env={**os.environ, "TMPDIR": scratch, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            while make.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    make.wait(0.2)
+                if progress is not None:
+                    progress(sum(path.exists() for path in objects), len(objects))
+        finally:
+            _end_group(make)
+        if make.returncode != 0:
+            said.seek(0)
+            lines = said.read().splitlines()
+            failed = re.findall(r"^make: \*\*\* \[(?:[^\]]*: )?([^\]]+)\]", "\n".join(lines), re.MULTILINE)
+            raise MakeError(_first_error(lines), " ".join(["make", "-C", shlex.quote(folder), *failed[:1]]))
+
+
+def _first_error(lines: list[str]) -> str:
+    said = [line.strip() for line in lines if line.strip()]
+    errors = [
+        x for x in said if re.search(r"\berror\b(?!\.)|\bfatal\b|undefined reference|cannot find|Killed|[Nn]o(t found| such| space)", x)
+    ]
+    return (errors or said or ["make said nothing"])[0]
+
+
+def _end_group(process: subprocess.Popen[Any]) -> None:
+    """End what is left of a process and its children, and wait for it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, number)
+                process.wait(5)
+
+
 class StandaloneSimulation(Simulation):
-    """A C++ program: compiled when built, run once, as a whole."""
+    """A program of its own: generated and compiled when built, run once, as a whole. Here in C++."""
 
     backend: ClassVar[str] = "brian2"
+    support: ClassVar[Support] = SUPPORT_STANDALONE
+    title: ClassVar[str] = "brian2:cpp_standalone"
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
-        self.directory = tempfile.mkdtemp(prefix="neuromem-brian2-")
+        self.directory = tempfile.mkdtemp(prefix=f"neuromem-{self.backend}-")
         self._cleanup = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         began = time.perf_counter()
-        try:
-            with held_interrupts(), brian2_settings("cpp_standalone", self.directory) as b2:
-                from neuromem.backends.brian2_emission import emit
-
-                emission = emit(program, standalone=True)
-                emission.network.run(program.n_steps * program.dt * b2.ms, namespace={})
-                b2.device.build(directory=self.directory, compile=True, run=False, with_output=False)
-                self._read_plan(b2.device, emission)
-        except (RuntimeError, subprocess.CalledProcessError, OSError) as error:
-            raise _not_compiled("cpp_standalone", error) from error
+        self._files = self._compile()
         self.compile_seconds = time.perf_counter() - began
         self.run_seconds = 0.0
 
-    def _read_plan(self, device: Any, emission: Any) -> None:
-        """Note in which files the program leaves what, so that nothing of Brian2 is needed afterwards."""
-
-        def path(owner: Any, variable: str) -> tuple[Path, np.dtype[Any]]:
-            found = owner.variables[variable]
-            return Path(self.directory, "results", device.get_array_filename(found)), np.dtype(found.dtype)
-
-        self._spike_files = [(path(m, "t"), path(m, "i"), is_source) for m, is_source in emission.spike_monitors]
-        self._state_files = {key: path(m, key[1]) for key, m in emission.state_monitors.items()}
-        self._weight_files = {name: path(synapses, "w") for name, synapses in emission.plastic.items()}
-        self._places = emission.places
+    def _compile(self) -> ResultFiles:
+        """Generate and compile the project."""
+        try:
+            with held_interrupts(), brian2_settings(preferences("cpp_standalone"), "cpp_standalone") as b2:
+                files = write_project(b2, self.program, self.directory)
+            make_project(self.directory, len(os.sched_getaffinity(0)))
+        except (RuntimeError, OSError) as error:
+            raise _not_compiled("cpp_standalone", error) from error
+        return files
 
     def advance(self, schedule: Schedule) -> None:
         """Refuse: a standalone program runs as a whole."""
-        SUPPORT_STANDALONE.require("interactive", "brian2:cpp_standalone")
+        self.support.require("interactive", self.title)
 
     def save(self) -> Any:
         """Refuse: a standalone program cannot be stopped between two steps."""
-        SUPPORT_STANDALONE.require("save", "brian2:cpp_standalone")
+        self.support.require("save", self.title)
 
     def run(self, progress: Progress | None = None) -> Recording:
         """Run the compiled program and return the recording."""
         began = time.perf_counter()
         done = subprocess.run([os.path.join(self.directory, "main")], cwd=self.directory, capture_output=True, text=True, check=False)
         self.run_seconds = time.perf_counter() - began
-        if done.returncode != 0:
-            raise NeuromemError(
-                f"backend 'brian2', codegen 'cpp_standalone': the program ended with status {done.returncode}: {done.stderr.strip()[-500:]}"
-            )
+        self._check_end(done)
         self.step = self.program.n_steps
         if progress is not None:
             progress(self.step, self.step)
         return self.recording()
 
+    def _check_end(self, done: subprocess.CompletedProcess[str]) -> None:
+        """Raise ``NeuromemError`` when the program failed."""
+        if done.returncode != 0:
+            raise NeuromemError(
+                f"backend 'brian2', codegen 'cpp_standalone': the program ended with status {done.returncode}: {done.stderr.strip()[-500:]}"
+            )
+
+    def _read(self, column: Column) -> np.ndarray:
+        return np.fromfile(Path(self.directory, column[0]), column[1])
+
     def spikes(self, since: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See ``Simulation.spikes``."""
         keep, found = _recorded(self.program), []
-        for (t_path, t_type), (i_path, i_type), is_source in self._spike_files:
+        for times, index, is_source in self._files.spikes:
             if self.step:
-                found.append(_units(self.program, np.fromfile(t_path, t_type), np.fromfile(i_path, i_type), is_source, keep))
+                found.append(_units(self.program, self._read(times), self._read(index), is_source, keep))
         replica, step, unit = (
             (np.concatenate([np.empty(0, np.int64), *column]) for column in zip(*found, strict=True))
             if found
@@ -308,32 +418,20 @@ class StandaloneSimulation(Simulation):
     def states(self) -> dict[tuple[str, str], np.ndarray]:
         """See ``Simulation.states``."""
         sizes = {(p.population, p.variable): p.size * self.program.batch for p in self.program.probes}
-        read = {key: np.fromfile(path, kind) if self.step else np.empty(0) for key, (path, kind) in self._state_files.items()}
+        read = {key: self._read(column) if self.step else np.empty(0) for key, column in self._files.states.items()}
         return {key: _state_rows(self.program, rows.reshape(-1, sizes[key])) for key, rows in read.items()}
 
     def weights(self, projection: str) -> np.ndarray:
         """See ``Simulation.weights``."""
         if not self.step:
             return _weights(self.program, projection, None, {})
-        return _weights(self.program, projection, lambda name: np.fromfile(*self._weight_files[name]), self._places)
+        return _weights(self.program, projection, lambda name: self._read(self._files.weights[name]), self._files.places)
 
     def _state_arrays(self) -> dict[str, Any]:
         raise NotImplementedError  # save refuses first
 
     def _load_arrays(self, arrays: Mapping[str, Any]) -> None:
-        SUPPORT_STANDALONE.require("save", "brian2:cpp_standalone")
-
-
-NO_MATRIX = {"matrix": Refusal("never", "Brian2 simulates spikes; a memory without spikes runs on backend 'cpu' or 'reference'")}
-SUPPORT_STANDALONE = Support(
-    NO_MATRIX
-    | {
-        "interactive": Refusal("never", "a C++ standalone program runs as a whole; use codegen 'numpy' or 'cython', or backend 'cpu'"),
-        "save": Refusal(
-            "never", "a C++ standalone program cannot be stopped between two steps; use codegen 'numpy' or 'cython', or backend 'cpu'"
-        ),
-    }
-)
+        self.support.require("save", self.title)
 
 
 class Brian2Backend(Backend):

@@ -169,7 +169,11 @@ def emit(program: Program, *, standalone: bool) -> Emission:
     At run time (not ``standalone``) the caller writes ``sources.fire`` and ``on`` of plastic
     synapses before every step; standalone, both come from the Program's schedule.
     """
-    clock = b2.Clock(dt=program.dt * b2.ms, name="clock")
+    if standalone:
+        clock = b2.defaultclock  # Brian2CUDA's templates name this one, whatever clock an object has
+        clock.dt = program.dt * b2.ms
+    else:
+        clock = b2.Clock(dt=program.dt * b2.ms, name="clock")
     sources = _sources(program, clock, standalone)
     neurons = _neurons(program, clock)
     parts = [x for x in (sources, neurons) if x is not None]

@@ -27,15 +27,15 @@ def static_arrays(program: Program) -> k.Static:
     if not tables:
         return k.Static(np.zeros((program.n_units, 1), np.int64), np.empty(0, np.int64), np.empty(0, np.uint32), np.zeros((1, 1)))
     pre, delay = np.concatenate([t.pre for t in tables]), np.concatenate([t.delay for t in tables])
-    order = np.lexsort((delay, pre))
+    target = np.concatenate([_targets(t, program) for t in tables])
+    order = np.lexsort((target, delay, pre))
     delays = np.unique(delay)
     rows = max(t.weight.shape[0] for t in tables)
     weight = np.concatenate([np.broadcast_to(t.weight, (rows, t.n_synapses)) for t in tables], axis=1)[:, order]
-    target = np.concatenate([_targets(t, program) for t in tables])[order]
     pointer = _pointers(pre[order], np.searchsorted(delays, delay[order]), program.n_units, max(1, delays.size))
     if np.all(weight == weight[:, :1]):
         weight = weight[:, :1]
-    return k.Static(pointer, delays, target, np.ascontiguousarray(weight))
+    return k.Static(pointer, delays, target[order], np.ascontiguousarray(weight))
 
 
 class PlasticLayout:
@@ -59,7 +59,7 @@ class PlasticLayout:
             rule = table.plasticity
             assert rule is not None
             delays = np.unique(table.delay)
-            order = np.lexsort((table.delay, table.pre))
+            order = np.lexsort((table.post, table.delay, table.pre))
             first = sum(a.size for a in parts["pre"])
             self.order[table.name], self.first[table.name] = order, first
             pre, post = (table.pre - table.pre_first)[order], (table.post - table.post_first)[order]

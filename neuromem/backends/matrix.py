@@ -99,7 +99,7 @@ class MatrixSimulation:
         cue = put(given)
         if orders is not None:
             spins, steps, converged = self.table.visit(cue, put(orders), limit)  # type: ignore[attr-defined]
-            state: State = self.table.patterns(bits=spins > 0)
+            state: State = self.table.as_patterns(bits=spins > 0)
         else:
             state, steps, converged = self._steps(cue, limit)
         support = self.table.support(state if self.program.recurrent and not self.program.lag else cue) if graded else None
@@ -117,39 +117,38 @@ class MatrixSimulation:
             return self.table.step(cue), xp.ones(b, np.int32), xp.ones(b, np.bool_)
         soft = isinstance(p.post.cell, SoftWTA)
         state = numbers(cue, bipolar=False) if soft else cue
-        final, steps, settled = _copied(self._numbers_of(state)), xp.full(b, limit, np.int32), xp.zeros(b, np.bool_)
+        new = self.table.step(state)
+        form = new.form if isinstance(new, Patterns) else ""
+        final, steps, settled = _copied(_numbers_of(state, form)), xp.full(b, limit, np.int32), xp.zeros(b, np.bool_)
         place = xp.arange(b)  # of the cues that are still worked on
         rests = xp.zeros(b, np.bool_)
         for step in range(1, limit + 1):
-            new = self.table.step(state)
-            before, after = self._numbers_of(state), self._numbers_of(new)
-            still = _moving(before, after, soft) if not isinstance(state, Patterns) else (after != before).any(axis=1)
-            if not isinstance(state, Patterns):
+            new = self.table.step(state) if step > 1 else new
+            before, after = _numbers_of(state, form), _numbers_of(new, form)
+            still = (after != before).any(axis=1) if form else _moving(before, after, soft)
+            if not form:
                 after = xp.where(rests[:, None], before, after)
             steps[place] = xp.where(rests | still, steps[place], np.int32(step))
             rests = rests | ~still
-            state = self._state(after, state)
+            state = self._state(after, form)
             if step % every == 0 or step == limit:
                 final[place], settled[place] = after, rests
                 moving = xp.flatnonzero(~rests)
                 if moving.size == 0:
                     break
                 if moving.size < place.size:
-                    place, state, rests = place[moving], self._state(after[moving], state), rests[moving]
-        return self._state(final, state), steps, settled
+                    place, state, rests = place[moving], self._state(after[moving], form), rests[moving]
+        return self._state(final, form), steps, settled
 
-    def _numbers_of(self, state: State) -> np.ndarray:
-        return getattr(state, self.arrays.FORM) if isinstance(state, Patterns) else state
-
-    def _state(self, array: np.ndarray, like: State) -> State:
-        """Return an array as a state of the same kind as ``like``."""
-        return self.table.patterns(**{self.arrays.FORM: array}) if isinstance(like, Patterns) else array
+    def _state(self, array: np.ndarray, form: str) -> State:
+        """Return an array as a state: patterns in the given form, or real numbers."""
+        return self.table.as_patterns(**{form: array}) if form else array
 
     def answer(self, state: State) -> State:
         """Return the pattern that is read from a state: of soft winners, the largest of each group."""
         cell = self.program.post.cell
         if isinstance(cell, SoftWTA) and not isinstance(state, Patterns):
-            return self.table.patterns(bits=self.table.kernels.activation.winners(state, cell.groups, cell.groups, "first"))
+            return self.table.as_patterns(bits=self.table.kernels.activation.winners(state, cell.groups, cell.groups, "first"))
         return state
 
     def energy(self, state: State) -> np.ndarray:
@@ -202,6 +201,10 @@ def margin(program: MatrixProgram, support: np.ndarray, state: State) -> np.ndar
         scale = np.abs(grouped).max(axis=(1, 2))
     result: np.ndarray = np.divide(low, scale, out=np.zeros(len(h)), where=scale > 0)
     return result
+
+
+def _numbers_of(state: State, form: str) -> np.ndarray:
+    return getattr(state, form) if form else state  # type: ignore[return-value]
 
 
 def _copied(x: Any) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from neuromem.errors import NeuromemError
+from neuromem.hardware_targets.cuda.machine import GpuMachine, Missing
 
 State = Literal["ok", "warning", "missing"]
 
@@ -81,6 +82,10 @@ class Machine:
         release = [line.strip() for line in said if "release" in line]  # nvcc says it in its fourth line
         return (release or said or [found])[0]
 
+    def gpu(self) -> GpuMachine:
+        """Return what there is to run on a GPU."""
+        return GpuMachine()
+
     def has_python_headers(self) -> bool:
         """Tell whether C code for this Python can be compiled."""
         return (Path(sysconfig.get_path("include")) / "Python.h").is_file()
@@ -103,7 +108,7 @@ def checkup(machine: Machine) -> Iterator[Finding]:
     yield from check_kernel_cache(machine)
     yield from check_backends(machine)
     yield from check_compilers(machine)
-    yield check_cuda(machine)
+    yield from check_cuda(machine)
 
 
 def check_python(machine: Machine) -> Iterator[Finding]:
@@ -125,7 +130,11 @@ REASONS = {
 }
 
 
-USES = {"brian2": "the brian2 backend needs", "spinnaker": "neuromem verify, and export and import of NIR, need"}
+USES = {
+    "brian2": "the brian2 backend needs",
+    "spinnaker": "neuromem verify, and export and import of NIR, need",
+    "cuda": "the cupy and brian2cuda backends need",
+}
 """What the packages of each extra are for."""
 
 
@@ -141,7 +150,7 @@ def check_packages(machine: Machine) -> Iterator[Finding]:
         finding = _package(machine, requirement.name, str(requirement.specifier), extra)
         clashing |= {requirement.name} if finding.state == "warning" else set()
         yield finding
-    for owner in ("numba", "brian2", "brian2cuda"):
+    for owner in ("numba", "brian2", "brian2cuda", "cupy-cuda13x"):
         version = machine.version(owner)
         if version is None:
             continue
@@ -194,6 +203,8 @@ ENGINES: tuple[tuple[str, dict[str, str]], ...] = (
     ("reference", {}),
     ("cpu", {}),
     ("spinnaker-emulator", {}),
+    ("cupy", {}),
+    ("brian2cuda", {}),
     ("brian2", {"codegen": "numpy"}),
     ("brian2", {"codegen": "cython"}),
     ("brian2", {"codegen": "cpp_standalone"}),
@@ -226,9 +237,17 @@ def check_compilers(machine: Machine) -> Iterator[Finding]:
         yield Finding("Python.h", "missing", "not found; brian2:cython needs it", "sudo apt install python3-dev")
 
 
-def check_cuda(machine: Machine) -> Finding:
-    """The CUDA toolkit; no backend uses it yet."""
+def check_cuda(machine: Machine) -> Iterator[Finding]:
+    """A GPU and the CUDA toolkit, in short; ``checkup_gpu`` has the rest."""
+    from neuromem.ir.memory_needed import bytes_text
+
+    driver = machine.gpu().driver()
+    if isinstance(driver, Missing):
+        yield Finding("GPU", "missing", f"{driver.text}; only the cupy and brian2cuda backends need one", "neuromem doctor --gpu")
+    else:
+        yield Finding("GPU", "ok", f"{driver.device.name}, {bytes_text(driver.device.memory)}; more: neuromem doctor --gpu")
     found = machine.program("nvcc")
     if found is None:
-        return Finding("nvcc", "missing", "no CUDA toolkit; no backend needs one yet")
-    return Finding("nvcc", "ok", re.sub(r"^.*?(release)", r"CUDA toolkit \1", found))
+        yield Finding("nvcc", "missing", "no CUDA toolkit; only the brian2cuda backend needs one")
+    else:
+        yield Finding("nvcc", "ok", re.sub(r"^.*?(release)", r"CUDA toolkit \1", found))

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from neuromem.cli.checkup import Finding
+    from neuromem.hardware_targets.cuda.machine import GpuMachine
 
 
-def doctor() -> None:
+def doctor(
+    gpu: Annotated[bool, typer.Option("--gpu", help="Look at the GPU: driver, device, toolkit, CuPy, Brian2CUDA.")] = False,
+) -> None:
     """Look at Python, packages, compilers and backends; say what to type to mend what is wrong.
 
-    Exit status 1 only if something is broken that neuromem cannot do without.
+    Exit status 1 only if something is broken that neuromem cannot do without; with --gpu, if no GPU can be used.
     """
     from neuromem.cli.checkup import Machine, checkup
 
+    if gpu:
+        look_at_gpu(Machine().gpu())
+        return
     findings = list(checkup(Machine()))
-    print(report(findings), end="")
+    print(report(findings, whether_it_works(findings)), end="")
     if any(f.broken for f in findings):
         raise typer.Exit(1)
 
 
-def report(findings: Sequence[Finding]) -> str:
+def whether_it_works(findings: Sequence[Finding]) -> str:
+    """Return the last line of a report."""
+    broken = [f.subject for f in findings if f.broken]
+    return f"neuromem cannot work until this is mended: {', '.join(broken)}." if broken else "neuromem can work."
+
+
+def look_at_gpu(machine: GpuMachine) -> None:
+    """Print what there is to run on a GPU; exit with status 1 if none can be used."""
+    from neuromem.cli.checkup_gpu import check_gpu, usable_backends, verdict
+
+    usable, rest = usable_backends(machine)
+    print(report(list(check_gpu(machine)), verdict(usable, rest)), end="")
+    if not usable:
+        raise typer.Exit(1)
+
+
+def report(findings: Sequence[Finding], verdict: str) -> str:
     """Return the findings as text, each with what to type below it, and the verdict in the last line."""
     width = max(len(f.subject) for f in findings)
     lines = []
@@ -32,6 +54,4 @@ def report(findings: Sequence[Finding]) -> str:
         lines.append(f"{f.state:<7}  {f.subject:<{width}}  {f.text}")
         if f.remedy:
             lines.append(f"{'':7}  {'':{width}}  type: {f.remedy}")
-    broken = [f.subject for f in findings if f.broken]
-    verdict = f"neuromem cannot work until this is mended: {', '.join(broken)}." if broken else "neuromem can work."
     return "\n".join([*lines, "", verdict]) + "\n"

@@ -17,8 +17,10 @@ from neuromem.cli.export import export
 from neuromem.cli.import_nir import import_nir
 from neuromem.cli.import_recording import import_recording
 from neuromem.cli.list import list_everything
+from neuromem.cli.plan import plan
 from neuromem.cli.run import run
 from neuromem.cli.show import show
+from neuromem.cli.update import update
 from neuromem.cli.verify import verify
 from neuromem.errors import NeuromemError
 
@@ -54,6 +56,7 @@ def described(error: BaseException) -> str:
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("list", short_help="Models, backends, targets, experiments.")(list_everything)
 app.command("show", short_help="A memory's parameters, Program and drawing.")(show)
+app.command("plan", short_help="What will a memory take, and does a GPU pay?")(plan)
 app.command("run", short_help="Run a protocol on a memory.")(run)
 app.command("compare", short_help="Do the backends agree?")(compare)
 app.command("capacity", short_help="How many patterns does a memory hold?")(capacity)
@@ -61,6 +64,7 @@ app.command("export", short_help="Write a memory as a package for a board.")(exp
 app.command("verify", short_help="Run an export on the board's own binaries, emulated.")(verify)
 app.command("import-nir", short_help="What network is in a NIR graph?")(import_nir)
 app.command("import-recording", short_help="Bring a board's results back as a run.")(import_recording)
+app.command("update", short_help="Learn pairs in a matrix on disk, of any size.")(update)
 app.command("doctor", short_help="Is this machine ready?")(doctor)
 
 

@@ -15,13 +15,14 @@ import typer
 
 from neuromem.cli import options
 from neuromem.cli.outputs import check_distinct, check_file, check_picture, check_run, whole_file, write_text
+from neuromem.cli.profile import profiled
 from neuromem.cli.progress import ProgressBar
 from neuromem.cli.request import default_picture, read_request
 from neuromem.cli.run_trial import refuse_spike_files, run_trial_of
 from neuromem.cli.spikes_csv import write_spikes
 from neuromem.cli.table import print_table, rows_of
 from neuromem.cli.trial_options import TrialOptions
-from neuromem.errors import NeuromemError, StoreError
+from neuromem.errors import NeuromemError, SpecError, StoreError
 from neuromem.runs.outcomes import asked
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 def run(
     model: options.Model,
     protocol: options.ProtocolName = None,
-    backend: Annotated[str, typer.Option("--backend", help="reference, cpu, spinnaker-emulator or brian2.")] = "cpu",
+    backend: Annotated[
+        str, typer.Option("--backend", help="A name (see `neuromem list`), or auto: the one that will be done first here.")
+    ] = "cpu",
     codegen: Annotated[
         str | None, typer.Option("--codegen", metavar="numpy|cython|cpp_standalone", help="How brian2 runs.", show_default=False)
     ] = None,
@@ -55,6 +58,7 @@ def run(
     force: options.Force = False,
     unsafe_gaps: options.UnsafeGaps = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the table; draw only with --raster.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Say what it took: time, memory, transfers to and from a device.")] = False,
 ) -> None:
     """Run a protocol on a memory and print what each operation came to.
 
@@ -67,7 +71,8 @@ def run(
     request = read_request(model, set_ or [], protocol, unsafe_gaps, TrialOptions(patterns, noise or ()))
     if not request.spiking:
         refuse_spike_files(out=out, spikes=spikes)
-        run_trial_of(request, backend, codegen, seed, raster, no_raster, force, as_json, _plain)
+        backend = chosen(request.memory, request.some_trial().n_patterns, codegen) if backend == "auto" else backend
+        run_trial_of(request, backend, codegen, seed, raster, no_raster, force, as_json, profile, _plain)
         return
     asked_protocol = request.some_protocol()
     default = default_picture(request.memory.name, asked_protocol.name) if raster is None and not no_raster and not as_json else None
@@ -78,11 +83,12 @@ def run(
         if note:
             print(note, file=sys.stderr)
 
+    backend = chosen(request.memory, asked_protocol.n_steps, codegen) if backend == "auto" else backend
     from neuromem.api import InterruptedRun
     from neuromem.api import run as run_memory
 
     began, interrupted = time.perf_counter(), False
-    with ProgressBar() as progress:
+    with profiled(profile), ProgressBar() as progress:
         try:
             result = run_memory(
                 request.memory, asked_protocol, backend, seed=seed, progress=progress, **({} if codegen is None else {"codegen": codegen})
@@ -110,6 +116,17 @@ def run(
             file=sys.stderr,
         )
         raise typer.Exit(130)
+
+
+def chosen(memory: MemoryModel, amount: int, codegen: str | None) -> str:
+    """Return the backend of ``--backend auto`` for ``amount`` patterns or steps, and say why, in one line on standard error."""
+    if codegen is not None:
+        raise SpecError(f"--codegen {codegen} with --backend auto; expected --backend brian2 with it, or auto alone.")
+    from neuromem.runs.predict import choose
+
+    choice = choose(memory, amount)
+    print(choice, file=sys.stderr)
+    return choice.backend
 
 
 def _check_outputs(spikes: Path | None, out: Path | None, raster: Path | None, force: bool) -> None:

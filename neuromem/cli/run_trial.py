@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuromem.cli.outputs import check_picture, free_name, whole_file
+from neuromem.cli.profile import profiled
 from neuromem.cli.progress import ProgressBar
 from neuromem.cli.request import Request, default_picture
 from neuromem.cli.table import aligned
@@ -37,6 +38,7 @@ def run_trial_of(
     no_picture: bool,
     force: bool,
     as_json: bool,
+    profile: bool,
     plain: Callable[[object], object],
 ) -> None:
     """Run the trial of a request, print what came back, and draw it; ``plain`` puts parameters into what JSON holds."""
@@ -48,7 +50,7 @@ def run_trial_of(
     from neuromem.runs.trial import run_trial
 
     began = time.perf_counter()
-    with warnings_as_lines(), ProgressBar() as progress:
+    with profiled(profile), warnings_as_lines(), ProgressBar() as progress:
         options = {} if codegen is None else {"codegen": codegen}
         result = run_trial(request.memory, trial, backend, seed, progress, **options)
     seconds = time.perf_counter() - began

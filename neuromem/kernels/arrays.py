@@ -11,13 +11,10 @@ import numpy as xp
 
 from neuromem.kernels.bits import Patterns, aligned_zeros
 
-__all__ = ["FORM", "LOOK_EVERY", "Patterns", "get", "put", "xp", "zeros"]
+__all__ = ["LOOK_EVERY", "Patterns", "get", "put", "xp", "zeros"]
 
 LOOK_EVERY = 1
 """Steps of a recall from one look at which cues have come to rest to the next: here looking costs nothing."""
-
-FORM = "bits"
-"""The form in which states of binary units are compared from step to step: that in which they come."""
 
 
 def zeros(shape: tuple[int, ...], dtype: Any) -> xp.ndarray:

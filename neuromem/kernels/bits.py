@@ -68,11 +68,22 @@ def bits_of(rows: Rows, n: int) -> np.ndarray:
     return bits
 
 
+def words_of(rows: Rows, n: int) -> np.ndarray:
+    """Return rows of active units as packed words (B, n_words(n))."""
+    words = np.zeros((rows.n, n_words(n)), np.uint64)
+    row = np.repeat(np.arange(rows.n), np.diff(rows.start))
+    np.bitwise_or.at(words, (row, rows.units // WORD), np.uint64(1) << (rows.units % WORD).astype(np.uint64))
+    return words
+
+
 class Patterns:
     """A batch of binary patterns of ``n`` units, as booleans, as packed words, or as rows: converted where a kernel asks.
 
-    Bipolar patterns are the same, with a 1 for +1 and a 0 for -1.
+    Bipolar patterns are the same, with a 1 for +1 and a 0 for -1. The conversions are the class's own: arrays elsewhere have others.
     """
+
+    _pack, _unpack = staticmethod(pack), staticmethod(unpack)
+    _bits_of, _words_of = staticmethod(bits_of), staticmethod(words_of)
 
     def __init__(self, n: int, *, bits: np.ndarray | None = None, words: np.ndarray | None = None, rows: Rows | None = None) -> None:
         self.n = n
@@ -87,17 +98,27 @@ class Patterns:
         return len(self._words)
 
     @property
+    def has_rows_only(self) -> bool:
+        """Whether active units are all that is there so far."""
+        return self._rows is not None and self._bits is None and self._words is None
+
+    @property
+    def form(self) -> str:
+        """The smaller of the forms ``words`` and ``bits`` that is there, or is soonest made."""
+        return "bits" if self._words is None else "words"
+
+    @property
     def bits(self) -> np.ndarray:
         """Booleans (B, n)."""
         if self._bits is None:
-            self._bits = bits_of(self._rows, self.n) if self._rows is not None else unpack(self.words, self.n)
+            self._bits = self._bits_of(self.rows, self.n) if self.has_rows_only else self._unpack(self.words, self.n)
         return self._bits
 
     @property
     def words(self) -> np.ndarray:
         """Packed words (B, n_words(n))."""
         if self._words is None:
-            self._words = words_of(self._rows, self.n) if self._bits is None and self._rows is not None else pack(self.bits)
+            self._words = self._words_of(self.rows, self.n) if self.has_rows_only else self._pack(self.bits)
         return self._words
 
     @property
@@ -121,22 +142,14 @@ class Patterns:
 
     def part(self, start: int, stop: int) -> Patterns:
         """Return the patterns ``start <= b < stop``."""
-        if self._rows is not None and self._bits is None and self._words is None:
-            ends = self._rows.start[start : stop + 1]
-            return Patterns(self.n, rows=Rows(ends - ends[0], self._rows.units[ends[0] : ends[-1]]))
+        if self.has_rows_only:
+            ends = self.rows.start[start : stop + 1]
+            return Patterns(self.n, rows=Rows(ends - ends[0], self.rows.units[ends[0] : ends[-1]]))
         return Patterns(
             self.n,
             bits=None if self._bits is None else self._bits[start:stop],
             words=None if self._words is None else self._words[start:stop],
         )
-
-
-def words_of(rows: Rows, n: int) -> np.ndarray:
-    """Return rows of active units as packed words (B, n_words(n))."""
-    words = np.zeros((rows.n, n_words(n)), np.uint64)
-    row = np.repeat(np.arange(rows.n), np.diff(rows.start))
-    np.bitwise_or.at(words, (row, rows.units // WORD), np.uint64(1) << (rows.units % WORD).astype(np.uint64))
-    return words
 
 
 def _scattered(numbers: np.ndarray) -> np.ndarray:

@@ -13,14 +13,15 @@ from neuromem.backends.matrix import Progress
 from neuromem.errors import SpecError
 from neuromem.ir.lower_matrix import lower_matrix_memory
 from neuromem.ir.matrix_checks import has_spikes
-from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.ir.memory_needed import check_fits, growth
 from neuromem.ir.randomness import generator
 from neuromem.kernels.bits import Patterns
 from neuromem.runs.batches import Batch, read_batch
 from neuromem.runs.matrix_session import MatrixSession
+from neuromem.runs.predict import choose
 from neuromem.runs.recalled import Recalled, overlap
 from neuromem.runs.trial_patterns import check_errors, noisy, possible_errors, suitable_patterns, suited
+from neuromem.runs.work import room
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.trial import Trial
 
@@ -89,7 +90,9 @@ def run_trial(
     check_errors(program, trial)
     if program.lag and trial.n_patterns < 2:
         raise SpecError(f"{memory.name}: a trial of 1 pattern; expected at least 2, a sequence.")
-    check_fits(memory, growth(program, trial.n_patterns) + _room(program, trial.n_patterns))
+    check_fits(memory, growth(program, trial.n_patterns) + room(program, trial.n_patterns))
+    if backend == "auto":
+        backend = choose(memory, trial.n_patterns).backend
     session = MatrixSession(memory, load_backend(backend, **options) if isinstance(backend, str) else backend, seed)
     before, after = suitable_patterns(program, trial.n_patterns, generator(seed, memory.name, "patterns of the trial"), memory.parameters)
     rng = generator(seed, memory.name, "errors of the trial's cues")
@@ -108,12 +111,6 @@ def run_trial(
     errors = distances(recalled.state, patterns)
     exact = errors == 0 if isinstance(patterns, Patterns) else nearest(recalled.state, patterns) == np.arange(len(patterns))
     return TrialResult(memory, trial, session, patterns, known, cues, recalled, distances(cues, known), errors, exact)
-
-
-def _room(program: MatrixProgram, n_patterns: int) -> int:
-    """Return roughly the bytes of patterns and answers: of each, packed units, and where they are graded, booleans and 64-bit inputs."""
-    n_pre, n_post = program.pre.size, program.post.size
-    return n_patterns * ((n_pre + n_post) // 4 if program.storage == "rows" else 2 * n_pre + 10 * n_post)
 
 
 def distances(a: Batch, b: Batch) -> np.ndarray:

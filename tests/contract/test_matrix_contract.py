@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 
+import emulated
 import numpy as np
 import pytest
 from matrix_variants import VARIANTS, Pairs, Variant, noisy, pairs
@@ -18,7 +19,9 @@ from neuromem.runs.recalled import Recalled
 from neuromem.spec import BayesianHebbian, OneUnitPerPattern, OrthogonalStep, OuterProductRule, PseudoInverse, SoftWTA, Storkey
 
 ROUND = 2.0**-24  # half of the spacing of float32 at 1: one rounding
-ENGINES = ("reference", "cpu")
+ENGINES = ("reference", "cpu", "cupy")
+
+emulated.install()
 
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 every_engine = pytest.mark.parametrize("backend", ENGINES)
@@ -89,14 +92,15 @@ def stored(variant: Variant, backend: str, patterns: Pairs) -> MatrixSession:
 
 
 @every_variant
-def test_engines_agree(variant: Variant) -> None:
+@pytest.mark.parametrize("backend", ENGINES[1:])
+def test_engines_agree(variant: Variant, backend: str) -> None:
     program = variant.program()
     patterns = pairs(program, n_patterns(program))
-    reference, cpu = (stored(variant, engine, patterns) for engine in ENGINES)
-    same_weights(program, reference.weights(), cpu.weights())
-    assert reference.n_stored == cpu.n_stored == len(patterns[0]) - program.lag
+    reference, session = (stored(variant, engine, patterns) for engine in ("reference", backend))
+    same_weights(program, reference.weights(), session.weights())
+    assert reference.n_stored == session.n_stored == len(patterns[0]) - program.lag
     for cue in (patterns[0], noisy(program, patterns[0])):
-        same_answers(program, reference.recall(cue), cpu.recall(cue))
+        same_answers(program, reference.recall(cue), session.recall(cue))
 
 
 @every_variant

@@ -15,7 +15,7 @@ from neuromem.backends.reference import ReferenceSimulation
 from neuromem.errors import SpecError, UnsupportedError
 from neuromem.ir import Program, Recording, lower
 
-SAVES = ("reference", "cpu", "brian2-numpy", "brian2-cython")
+SAVES = ("reference", "cpu", "cupy", "brian2-numpy", "brian2-cython")
 
 
 def program() -> Program:
@@ -83,7 +83,7 @@ def test_what_cannot_be_saved_says_so(engine: Engine) -> None:
         simulation.advance(simulation.program.schedule.part(0, 1))
 
 
-@pytest.mark.engines("reference", "cpu", "brian2-numpy")
+@pytest.mark.engines("reference", "cpu", "cupy", "brian2-numpy")
 def test_a_checkpoint_of_another_network_is_refused(engine: Engine) -> None:
     checkpoint = engine.build(program()).save()
     other = engine.build(lower(network(2), dt=1.0, n_steps=N_STEPS, seed=6))

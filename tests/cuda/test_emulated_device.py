@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import subprocess
 import sys
 from typing import Any
 
+import emulated
 import numpy as np
 import pytest
-
-import emulated
 from emulated.device import FUNCTIONS, CompileException, EmulatedCudaError, RawModule, asarray, empty, ndarray
+
 from neuromem.kernels.cupy.sources import source_text
+
+CUPY = [d for d in importlib.metadata.distributions() if d.name.startswith("cupy")]
 
 COMMON = source_text("willshaw").split("// Clipped")[0]
 
@@ -120,7 +122,7 @@ def test_what_does_not_compile_is_said() -> None:
         RawModule(COMMON + "KERNEL k(i64* x) { *x = y; }").compile()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("cupyx") is None, reason="CuPy is not installed")
+@pytest.mark.skipif(not CUPY, reason="CuPy is not installed")
 def test_cupy_has_all_that_is_emulated() -> None:
     """In a process of its own: here the emulation stands in CuPy's place."""
     assert emulated.install() or emulated.has_gpu()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from emulated.device import RawModule
 
 from neuromem.errors import BackendMissingError, NeuromemError
 from neuromem.hardware_targets.cuda.nvrtc import Nvrtc
@@ -22,9 +23,9 @@ def nvrtc() -> Nvrtc:
 def test_compiles(nvrtc: Nvrtc, subject: str, arch: str) -> None:
     cubin = nvrtc.cubin(f"{subject}.cu", source_text(subject), arch, OPTIONS)
     assert cubin[:4] == b"\x7fELF"
-    for line in source_text(subject).splitlines():
-        if line.startswith("KERNEL "):
-            assert line.split("(")[0].split()[-1].encode() in cubin
+    names = RawModule(source_text(subject)).names
+    assert names
+    assert [n for n in names if n.encode() not in cubin] == []
 
 
 def test_what_does_not_compile_says_where(nvrtc: Nvrtc) -> None:

@@ -236,6 +236,10 @@ inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __ffsll(long long x) { return __builtin_ffsll(x); }
 inline int __clz(int x) { return x ? __builtin_clz(x) : 32; }
 inline int __clzll(long long x) { return x ? __builtin_clzll(x) : 64; }
+inline int __dp4a(int a, int b, int sum) {  // the sum of the products of four bytes each
+    for (int k = 0; k < 32; k += 8) sum += (int)(signed char)(a >> k) * (int)(signed char)(b >> k);
+    return sum;
+}
 template <class T> T __ldg(const T* at) { return *at; }
 inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline double __fma_rn(double a, double b, double c) { return std::fma(a, b, c); }

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import numpy as np
 GUARD = 64  # bytes before and after every array, which nothing may write to
 GUARDED, UNSET = 0xEE, 0xCD
 TWICE = 1 << 22  # bytes of arguments up to which a launch runs in both orders
+
+ONE_AT_A_TIME = threading.Lock()  # the fibres are the process's
 
 ANY_ORDER: set[str] = set()
 """Kernels whose sums of floating-point numbers, or whose order of a list, may depend on the order of threads."""
@@ -248,7 +251,17 @@ def _built(text: str) -> Path:
         source = built.with_suffix(f".{os.getpid()}.cpp")
         source.write_text(text)
         made = built.with_suffix(f".{os.getpid()}.so")
-        flags = ["-O2", "-std=c++17", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-fno-strict-aliasing", "-march=native"]
+        flags = [
+            "-O2",
+            "-std=c++17",
+            "-fPIC",
+            "-shared",
+            "-w",
+            "-ffp-contract=off",
+            "-fno-strict-aliasing",
+            "-march=native",
+            "-Wl,-Bsymbolic",
+        ]
         done = subprocess.run(["g++", *flags, str(source), "-o", str(made)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise CompileException(done.stderr)
@@ -264,6 +277,10 @@ class Kernel:
         self.name, self._run, self._kinds = name, run, kinds
 
     def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]) -> None:
+        with ONE_AT_A_TIME:
+            self._launch(grid, block, args)
+
+    def _launch(self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]) -> None:
         g, b = ((*size, 1, 1)[:3] for size in (grid, block))
         if min(g) < 1 or min(b) < 1 or int(np.prod(b)) > 1024 or max(g[1:]) > 65535 or g[0] > 2**31 - 1:
             raise EmulatedCudaError(f"kernel {self.name!r}: grid {g}, block {b}; no device launches this")
@@ -309,6 +326,22 @@ class Kernel:
             raise EmulatedCudaError(f"kernel {self.name!r}: {problem.decode()}")
 
 
+class Stream:
+    """Everything happens at once here, one launch after the other."""
+
+    def __init__(self, non_blocking: bool = False) -> None:
+        pass
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        pass
+
+
 class CompileException(Exception):
     """The kernels do not compile."""
 
@@ -345,6 +378,7 @@ def fake_cupy() -> types.ModuleType:
     device = types.SimpleNamespace(compute_capability="90", id=0, attributes={"MultiProcessorCount": 4}, synchronize=lambda: None)
     cupy.cuda = types.SimpleNamespace(
         runtime=runtime,
+        Stream=Stream,
         Device=lambda *_: device,
         compiler=types.SimpleNamespace(CompileException=CompileException),
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),

@@ -82,18 +82,25 @@ class Table(ABC):
         cell, activation = self.program.post.cell, self.kernels.activation
         if isinstance(cell, Sign):
             before = state.bits if self.program.recurrent and isinstance(state, Patterns) else self.xp.ones(h.shape, np.bool_)
-            return self.patterns(bits=activation.sign(h, before))
+            return self.as_patterns(bits=activation.sign(h, before))
         if isinstance(cell, KWinners):
-            return self.patterns(bits=activation.winners(h, cell.k, cell.groups, cell.ties))
+            return self.as_patterns(bits=activation.winners(h, cell.k, cell.groups, cell.ties))
         if isinstance(cell, SoftWTA):
             soft: np.ndarray = activation.soft(h, cell.groups, cell.gain)
             return soft
         return h
 
-    def patterns(self, **form: Any) -> Patterns:
+    def as_patterns(self, **form: Any) -> Patterns:
         """Return patterns of the post units, of ``bits``, ``words`` or ``rows``."""
         made: Patterns = self.arrays.Patterns(self.program.post.size, **form)
         return made
+
+    def staying(self, stored: Sequence[np.ndarray], taken: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the numbers of the stored patterns that stay when some are taken out, see ``without``; looked for on the host."""
+        get = self.arrays.get
+        keep = without([get(x) for x in stored], [get(x) for x in taken], self.program.name)
+        numbers: np.ndarray = self.arrays.put(np.flatnonzero(keep))
+        return numbers
 
     def number(self, x: Any) -> float:
         """Return an array of one number as a number of the host."""

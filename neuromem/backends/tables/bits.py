@@ -47,11 +47,11 @@ class BitTable(Table):
         cell, n, kernels = self.program.post.cell, self.program.post.size, self.kernels.willshaw
         if isinstance(cell, Threshold):
             if cell.theta is None:
-                return self.patterns(words=kernels.recall_all(self.table, state.rows, threads=self.threads))
+                return self.as_patterns(words=kernels.recall_all(self.table, state.rows, threads=self.threads))
             thresholds = self.xp.full(len(state), int(np.ceil(cell.theta)), np.int64)
-            return self.patterns(words=kernels.recall_threshold(self.table, state.rows, n, thresholds, threads=self.threads))
+            return self.as_patterns(words=kernels.recall_threshold(self.table, state.rows, n, thresholds, threads=self.threads))
         if isinstance(cell, KWinners) and cell.groups == 1 and cell.ties == "all":
-            return self.patterns(words=kernels.recall_winners(self.table, state.rows, n, cell.k, threads=self.threads))
+            return self.as_patterns(words=kernels.recall_winners(self.table, state.rows, n, cell.k, threads=self.threads))
         return self.activate(self.support(state), state)
 
     def weights(self) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neuromem.backends.tables.base import Kernels, Table, without
+from neuromem.backends.tables.base import Kernels, Table
 from neuromem.errors import SpecError
 from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.kernels.bits import Patterns, n_words
@@ -44,8 +44,7 @@ class BipolarHidden(Table):
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
         words = self.words
-        keep = without(*((self.arrays.get(x),) for x in (words, pre.words)), self.program.name)
-        self._keep(words[self.arrays.put(np.flatnonzero(keep))])
+        self._keep(words[self.staying((words,), (pre.words,))])
 
     def support(self, state: Patterns) -> np.ndarray:
         """See ``Table.support``: the softmax read, or the difference of energies that decides each unit.
@@ -75,7 +74,7 @@ class BipolarHidden(Table):
             return self.arrays.zeros((len(state),), np.float64)  # type: ignore[no-any-return]
         if isinstance(hidden, Polynomial):
             powers: np.ndarray = (self.xp.maximum(overlaps, 0) if hidden.rectified else overlaps) ** hidden.power
-            return -powers.sum(axis=1)  # type: ignore[no-any-return]
+            return -powers.sum(axis=1)
         beta = hidden.beta if isinstance(hidden, Softmax) else 1.0
         top = overlaps.max(axis=1)
         logs: np.ndarray = beta * top + self.xp.log(self.xp.exp(beta * (overlaps - top[:, None])).sum(axis=1))
@@ -116,8 +115,7 @@ class RealHidden(Table):
 
     def forget(self, pre: np.ndarray, post: np.ndarray) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
-        keep = without(*((self.arrays.get(x),) for x in (self.patterns, pre)), self.program.name)
-        self.load({"patterns": self.patterns[self.arrays.put(np.flatnonzero(keep))]})
+        self.load({"patterns": self.patterns[self.staying((self.patterns,), (pre,))]})
 
     def support(self, state: np.ndarray) -> np.ndarray:
         """See ``Table.support``."""
@@ -133,7 +131,7 @@ class RealHidden(Table):
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Return ``|s|^2 / 2 - log(sum_m exp(beta o_m)) / beta``, float64 (B,) (arXiv:2008.02217, without its constants)."""
         if self.n_stored == 0:
-            return (state.astype(np.float64) ** 2).sum(axis=1) / 2  # type: ignore[no-any-return]
+            return (state.astype(np.float64) ** 2).sum(axis=1) / 2
         assert isinstance(self.program.hidden, Softmax)
         beta = self.program.hidden.beta
         read = self.kernels.dense.read_softmax_real(self.patterns, state, beta, threads=self.threads)

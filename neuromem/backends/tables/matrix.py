@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neuromem.backends.tables.base import Kernels, Table, numbers, wired, without
+from neuromem.backends.tables.base import Kernels, Table, numbers, wired
 from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.kernels.bits import Patterns, n_words
 
@@ -17,7 +17,7 @@ class BipolarMatrix(Table):
 
     def __init__(self, program: MatrixProgram, kernels: Kernels) -> None:
         super().__init__(program, kernels)
-        self._matrix = self.arrays.zeros((program.pre.size, program.post.size), np.float32)
+        self._matrix: np.ndarray = self.arrays.zeros((program.pre.size, program.post.size), np.float32)
 
     @property
     def matrix(self) -> np.ndarray:
@@ -80,8 +80,7 @@ class ProjectionMatrix(BipolarMatrix):
 
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
-        keep = without(*((self.arrays.get(x),) for x in (self._words, pre.words)), self.program.name)
-        self._keep(self._words[self.arrays.put(np.flatnonzero(keep))])
+        self._keep(self._words[self.staying((self._words,), (pre.words,))])
 
     @property
     def matrix(self) -> np.ndarray:

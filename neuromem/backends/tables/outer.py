@@ -47,7 +47,7 @@ class OuterTable(Table):
         assert isinstance(program.rule, spec.OuterProductRule)
         self.rule, self.write = program.rule, encoded(program.rule)
         shape = program.post.size, program.pre.size
-        self.matrix = self.arrays.zeros(shape, np.float32)
+        self.matrix: np.ndarray = self.arrays.zeros(shape, np.float32)
         self.momentum = self.arrays.zeros(shape, np.float32) if self.write.step == k.Step.MOMENTUM else None
 
     def store(self, pre: np.ndarray, post: np.ndarray) -> None:

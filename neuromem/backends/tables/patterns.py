@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neuromem.backends.tables.base import Kernels, Table, without
+from neuromem.backends.tables.base import Kernels, Table
 from neuromem.ir.matrix_program import MatrixProgram
 from neuromem.kernels.bits import Patterns, n_words
 
@@ -33,9 +33,7 @@ class PatternTable(Table):
 
     def forget(self, pre: Patterns, post: Patterns) -> None:
         """See ``Table.forget``; raise ``SpecError`` when a pattern is not there."""
-        get = self.arrays.get
-        stored, taken = (get(self.pre_words), get(self.post_words)), (get(pre.words), get(post.words))
-        keep = self.arrays.put(np.flatnonzero(without(stored, taken, self.program.name)))
+        keep = self.staying((self.pre_words, self.post_words), (pre.words, post.words))
         self._keep(self.pre_words[keep], self.post_words[keep])
 
     @property

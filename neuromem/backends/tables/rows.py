@@ -41,8 +41,8 @@ class RowTable(Table):
         """See ``Table.step``."""
         cell, kernels = self.program.post.cell, self.kernels.sparse_rows
         if isinstance(cell, KWinners):
-            return self.patterns(rows=kernels.recall_winners(self.table, state.rows, cell.k, threads=self.threads))
-        return self.patterns(rows=kernels.recall_all(self.table, state.rows, threads=self.threads))
+            return self.as_patterns(rows=kernels.recall_winners(self.table, state.rows, cell.k, threads=self.threads))
+        return self.as_patterns(rows=kernels.recall_all(self.table, state.rows, threads=self.threads))
 
     def support(self, state: Patterns) -> np.ndarray:
         """See ``Table.support``; refused, for it would be as long as the population for each cue."""

@@ -25,7 +25,7 @@ class TraceTable(Table):
         full = self.xp.full
         self.p_i, self.p_j = full(n_pre, unit, np.float32), full(n_post, unit, np.float32)
         self.p_ij = full((n_pre, n_post), unit * unit, np.float32)
-        self.matrix = self.arrays.zeros((n_pre, n_post), np.float32)
+        self.matrix: np.ndarray = self.arrays.zeros((n_pre, n_post), np.float32)
         self.bias = self.xp.log(self.p_j)
 
     def store(self, pre: Patterns, post: Patterns) -> None:

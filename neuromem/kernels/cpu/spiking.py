@@ -5,7 +5,7 @@ a leading axis R that is 1 (shared by all replicas) or B. All arithmetic is floa
 of the reference backend, without reassociation or fused multiply-add, so that results agree
 with it bit for bit.
 
-Synapses of a table are sorted by (pre, delay, order of listing). ``pointer[u, k]`` and
+Synapses of a table are sorted by (pre, delay, target), equal ones as they were listed. ``pointer[u, k]`` and
 ``pointer[u, k + 1]`` bound those of unit u with the k-th distinct delay. A target is the neuron
 number, plus the number of neurons for the inhibitory receptor.
 

@@ -60,6 +60,16 @@ def get(array: Any) -> np.ndarray:
     return np.asarray(cp.asnumpy(array))
 
 
+def wait() -> None:
+    """Wait until the device has done everything."""
+    cp.cuda.runtime.deviceSynchronize()
+
+
+def new_stream() -> Any:
+    """Return a stream: within ``with stream:`` transfers and launches wait for one another, and for no other stream's."""
+    return cp.cuda.Stream(non_blocking=True)
+
+
 def empty(shape: int | tuple[int, ...], dtype: Any) -> Any:
     """Return a device array whose numbers are not set."""
     return _allocated(cp.empty, shape, dtype)

@@ -34,7 +34,8 @@ def get(x: Any) -> Any:
     if isinstance(x, Patterns):
         if x.has_rows_only:
             start = runtime.get(x.rows.start)
-            return host.Patterns(x.n, rows=host.Rows(start, runtime.get(x.rows.units[: int(start[-1])])))
+            units = runtime.get(x.rows.units[int(start[0]) : int(start[-1])])  # a part of others begins later, and there may be room behind
+            return host.Patterns(x.n, rows=host.Rows(start - start[0], units))
         return host.Patterns(x.n, words=runtime.get(x.words))
     if isinstance(x, xp.ndarray):
         return runtime.get(x)

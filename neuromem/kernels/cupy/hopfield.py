@@ -13,7 +13,6 @@ import numpy as np
 
 from neuromem.kernels.cupy.hopfield_patterns import (
     MOST_BLOCKS,
-    Settled,
     async_recall_patterns,
     at_cues,
     coactivity_matrix,
@@ -25,6 +24,7 @@ from neuromem.kernels.cupy.hopfield_patterns import (
 )
 from neuromem.kernels.cupy.runtime import BLOCK, Source, blocks_for, empty, get, put, zeros
 from neuromem.kernels.reference import hopfield as reference
+from neuromem.kernels.reference.hopfield import Settled
 
 __all__ = [
     "Settled", "async_recall", "async_recall_patterns", "at_cues", "coactivity_matrix", "energy", "energy_patterns", "fields",

@@ -11,10 +11,12 @@ import numpy as np
 from neuromem.backends.interrupts import held_interrupts
 from neuromem.backends.kernel_simulation import KernelSimulation
 from neuromem.backends.layout import cell_arrays, initial_state, static_arrays
+from neuromem.errors import LimitError
+from neuromem.ir.memory_needed import bytes_text
 from neuromem.ir.program import Program, Schedule
 from neuromem.kernels.cpu import spiking as k
 from neuromem.kernels.cupy import spiking as kernels
-from neuromem.kernels.cupy.runtime import empty, get, put
+from neuromem.kernels.cupy.runtime import empty, free_memory, get, put
 
 # Up to so many neurons one block runs a replica: they take it some 10 us a step (72 bytes each, by one multiprocessor), as long as
 # the launches of a step over the whole device take.
@@ -42,16 +44,22 @@ class CupySimulation(KernelSimulation):
         super().__init__(program)
         counted = order == "any" if order else program.cells.n > IN_ORDER_NEURONS
         self.quantum = arrival_quantum(program) if counted else None
-        self.cells = k.Cells(*map(put, cell_arrays(program, 1)))
-        self.static = k.Static(*map(put, static_arrays(program)))
-        self.plastic = k.Plastic(*map(put, self.layout.arrays))
-        state = initial_state(program, self.layout, 1)
+        cells, static, state = cell_arrays(program, 1), static_arrays(program), initial_state(program, self.layout, 1)
         if counted:
             state = state._replace(arriving=state.arriving.astype(np.uint64))  # nothing is on its way yet
+        room = program.n_units + SPIKE_BUFFER + (SHARED_SPIKE_BUFFER // program.batch if counted else 0)
+        needed = sum(a.nbytes for arrays in (cells, static, self.layout.arrays, state) for a in arrays) + 8 * program.batch * room
+        if needed > free_memory():
+            raise LimitError(
+                f"the network takes {bytes_text(needed)} on the device; {bytes_text(free_memory())} are free there. "
+                "Take fewer neurons, synapses or replicas, or backend 'cpu'."
+            )
+        self.cells = k.Cells(*map(put, cells))
+        self.static = k.Static(*map(put, static))
+        self.plastic = k.Plastic(*map(put, self.layout.arrays))
         self.state = k.State(*map(put, state))
         self._probe, self._keep = put(self.probe), put(self.keep)
-        room = SPIKE_BUFFER + (SHARED_SPIKE_BUFFER // program.batch if counted else 0)
-        self._spikes = empty((2, program.batch, program.n_units + room), np.int32)
+        self._spikes = empty((2, program.batch, room), np.int32)
 
     def advance(self, schedule: Schedule) -> None:
         """See ``Simulation.advance``."""

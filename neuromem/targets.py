@@ -60,7 +60,7 @@ class ExportPlan:
                     path = stage / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(self.files[name])
-                _exchange(stage, folder, force)
+                exchange(stage, folder, force)
             finally:
                 shutil.rmtree(stage, ignore_errors=True)
         except StoreError:
@@ -82,7 +82,8 @@ def check_folder(folder: Path, force: bool) -> None:
         raise StoreError(f"{folder}: there is no folder {folder.parent}; expected an existing one: mkdir -p {folder.parent}")
 
 
-def _exchange(stage: Path, folder: Path, force: bool) -> None:
+def exchange(stage: Path, folder: Path, force: bool) -> None:
+    """Give a staged folder its name; one that is there is replaced with ``force``, and left as it was when that fails."""
     if force and folder.exists():
         old = folder.with_name(f".neuromem-{uuid.uuid4().hex[:12]}-old")
         folder.rename(old)

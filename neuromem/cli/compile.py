@@ -38,7 +38,7 @@ def compile_model(
     request = read_request(model, set_ or [], protocol, unsafe_gaps)
     work = Work(request.memory, request.some_protocol() if request.spiking else None, tuple(arch), seed, not no_nvcc)
     began = time.perf_counter()
-    with ProgressBar() as progress:
+    with ProgressBar("files") as progress:
         manifest = compile_memory(work, backend, out, force, progress)
     done = f"compiled for {', '.join(manifest['archs'])}" if manifest["compiled"] else "generated"
     print(

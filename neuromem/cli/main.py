@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from neuromem.cli.capacity import capacity
 from neuromem.cli.compare import compare
+from neuromem.cli.compile import compile_model
 from neuromem.cli.doctor import doctor
 from neuromem.cli.export import export
 from neuromem.cli.import_nir import import_nir
@@ -59,6 +60,7 @@ app.command("show", short_help="A memory's parameters, Program and drawing.")(sh
 app.command("plan", short_help="What will a memory take, and does a GPU pay?")(plan)
 app.command("run", short_help="Run a protocol on a memory.")(run)
 app.command("compare", short_help="Do the backends agree?")(compare)
+app.command("compile", short_help="Compile a memory for a GPU, where there is none.")(compile_model)
 app.command("capacity", short_help="How many patterns does a memory hold?")(capacity)
 app.command("export", short_help="Write a memory as a package for a board.")(export)
 app.command("verify", short_help="Run an export on the board's own binaries, emulated.")(verify)

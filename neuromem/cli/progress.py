@@ -15,9 +15,10 @@ PATIENCE = 0.5
 
 
 class ProgressBar:
-    """Called with (steps done, steps in all); shows nothing when standard error is no terminal."""
+    """Called with (steps done, steps in all), or of ``what`` else there is; shows nothing when standard error is no terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "steps") -> None:
+        self.what = what
         self._began = time.monotonic()
         self._shown: tuple[Progress, TaskID] | None = None
 
@@ -34,7 +35,7 @@ class ProgressBar:
 
             progress = Progress(console=Console(stderr=True), transient=True)
             progress.start()
-            self._shown = progress, progress.add_task("steps", total=total)
+            self._shown = progress, progress.add_task(self.what, total=total)
         progress, task = self._shown
         progress.update(task, completed=done, total=total)
 

@@ -19,7 +19,7 @@ from neuromem.ir.matrix_checks import has_spikes
 from neuromem.ir.operations import lower_memory
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.protocol import Protocol
-from neuromem.targets import _exchange, check_folder
+from neuromem.targets import check_folder, exchange
 
 SCHEMA = 1
 
@@ -115,7 +115,7 @@ def compile_memory(work: Work, backend: str, folder: Path, force: bool = False, 
         }
         (stage / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         (stage / "README.md").write_text(readme(manifest))
-        _exchange(stage, folder, force)
+        exchange(stage, folder, force)
     except CompileError:
         raise
     except BaseException:  # Ctrl-C too

@@ -324,13 +324,13 @@ def test_of_two_exports_to_one_folder_one_wins(tmp_path: Path) -> None:
 
 def test_a_folder_that_appears_in_the_last_moment_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even one that is empty, which a rename would replace."""
-    folder, exchange = tmp_path / "board", targets._exchange
+    folder, exchange = tmp_path / "board", targets.exchange
 
     def appears(stage: Path, to: Path, force: bool) -> None:
         folder.mkdir()
         exchange(stage, to, force)
 
-    monkeypatch.setattr(targets, "_exchange", appears)
+    monkeypatch.setattr(targets, "exchange", appears)
     with raises(StoreError, f"{folder}: it exists already; expected a new name, or --force to replace an earlier export."):
         plan_of().write(folder)
     assert [p.name for p in tmp_path.iterdir()] == ["board"]

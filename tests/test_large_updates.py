@@ -625,7 +625,7 @@ REFUSED: dict[str, tuple[type[NeuromemError], str, Any]] = {
     ),
     "engine": (
         SpecError,
-        "update: engine = 'cqu'; expected one of cpu, reference (did you mean 'cpu'?).",
+        "update: engine = 'cqu'; expected one of cpu, cupy, reference (did you mean 'cpu'?).",
         lambda w, c: update(w, [1, 1], [1, 1, 1], HebbBatch(), engine="cqu"),
     ),
     "threads": (

@@ -31,7 +31,7 @@ def report(seconds: float, cpu_seconds: float, before: Any, after: Any) -> str:
     """Return the profile as text; ``before`` and ``after`` are counts of ``Traffic``, or None where no device is used."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     rows = [("time", f"{seconds:.2f} s, of the processors {cpu_seconds:.2f} s"), ("memory", f"{bytes_text(peak)} at most, of the host")]
-    if after is None:
+    if after is None or after == before:
         rows.append(("device", "none is used: nothing is transferred"))
     else:
         moved = after if before is None else after.since(before)

@@ -91,24 +91,25 @@ class HostEngine:
             matrix.sync(tile.first, tile.stop)
 
 
-def _on_device(name: str, operation: Operation, source: Source, sink: Source) -> TileEngine:
-    from neuromem.large.device import DeviceEngine
-
-    return DeviceEngine(name, operation, source, sink)
-
-
-ENGINES: dict[str, Callable[[str, Operation, Source, Source], TileEngine]] = {
-    "cpu": HostEngine,
-    "reference": HostEngine,
-    "cupy": _on_device,
+ENGINES: dict[str, tuple[str, str]] = {
+    "cpu": ("neuromem.large.engines", "HostEngine"),
+    "reference": ("neuromem.large.engines", "HostEngine"),
+    "cupy": ("neuromem.large.device", "DeviceEngine"),
 }
-"""Engine name -> what makes it. An engine takes its own name, so that one class can serve kernels of several names."""
+"""Engine name -> (module, class); imported when it is asked for."""
 
 
 def check_engine(name: str) -> None:
     """Raise ``SpecError`` for an unknown engine."""
     if name not in ENGINES:
         raise SpecError(f"update: engine = {name!r}; expected one of {listing(ENGINES)}{nearest(str(name), ENGINES)}.")
+
+
+def make_engine(name: str, operation: Operation, source: Source, sink: Source) -> TileEngine:
+    """Return the engine called ``name``, at work on an operation; raise ``BackendMissingError`` where it cannot run."""
+    module, attribute = ENGINES[name]
+    made: TileEngine = getattr(importlib.import_module(module), attribute)(name, operation, source, sink)
+    return made
 
 
 def run_tiles(

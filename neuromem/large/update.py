@@ -18,7 +18,7 @@ import numpy as np
 from neuromem.errors import LimitError, NeuromemError, SpecError, StoreError
 from neuromem.ir.memory_needed import available_memory, bytes_text
 from neuromem.large.bandwidth import SAMPLE, copy_in_files, copy_in_memory
-from neuromem.large.engines import ENGINES, NotFiniteError, check_engine, run_tiles
+from neuromem.large.engines import NotFiniteError, check_engine, make_engine, run_tiles
 from neuromem.large.matrices import Source, fingerprint, make_like, open_like, open_source, write_vectors
 from neuromem.large.report import Report
 from neuromem.large.rules import Operation, kind_of, operation
@@ -168,7 +168,7 @@ class _Job:
         return self._report("files", left, seconds, copy, pushed, len(tiles))
 
     def _engine(self, sink: Source) -> Any:
-        return ENGINES[self.engine](self.engine, self.work, self.source, sink)
+        return make_engine(self.engine, self.work, self.source, sink)
 
     def _request(self, fingerprint_of_source: str) -> dict[str, str]:
         """Return what an unfinished update must have in common with this one to be finished by it."""

@@ -62,11 +62,13 @@ class MatrixSimulation:
 
     def store(self, pre: State, post: State) -> None:
         """Store pairs of patterns, in order; of auto-associative memories both are the same object."""
-        self.table.store(*self._put_pair(pre, post))
+        with self.arrays.room():
+            self.table.store(*self._put_pair(pre, post))
 
     def forget(self, pre: State, post: State) -> None:
         """Take pairs out again; raise ``UnsupportedError`` where the rule does not allow it."""
-        self.table.forget(*self._put_pair(pre, post))
+        with self.arrays.room():
+            self.table.forget(*self._put_pair(pre, post))
 
     def _put_pair(self, pre: State, post: State) -> tuple[State, State]:
         first = self.arrays.put(pre)
@@ -89,7 +91,8 @@ class MatrixSimulation:
         done = []
         for first in range(0, n, part):
             some = cue.part(first, first + part) if isinstance(cue, Patterns) else cue[first : first + part]
-            done.append(self._settle(some, None if orders is None else orders[first : first + part], limit, graded))
+            with self.arrays.room():
+                done.append(self._settle(some, None if orders is None else orders[first : first + part], limit, graded))
             if progress is not None:
                 progress(min(n, first + part), n)
         return _joined(done)
@@ -163,7 +166,8 @@ class MatrixSimulation:
 
     def weights(self) -> np.ndarray:
         """Return the weights as they are now, (n_pre, n_post); 0 where there is no connection."""
-        weights: np.ndarray = self.arrays.get(self.table.weights())
+        with self.arrays.room():
+            weights: np.ndarray = self.arrays.get(self.table.weights())
         return weights
 
     def save(self) -> TableCheckpoint:

@@ -62,7 +62,7 @@ def capacity(
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds: the interval is over them.")] = 3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The first of the seeds.")] = 0,
-    backend: Annotated[str, typer.Option("--backend", help="reference or cpu.")] = "cpu",
+    backend: Annotated[str, typer.Option("--backend", help="reference, cpu or cupy.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the table; draw only with --figure.")] = False,
     figure: Annotated[
         Path | None,

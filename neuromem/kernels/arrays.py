@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as xp
 
 from neuromem.kernels.bits import Patterns, aligned_zeros
 
-__all__ = ["LOOK_EVERY", "Patterns", "get", "put", "xp", "zeros"]
+__all__ = ["LOOK_EVERY", "Patterns", "get", "put", "room", "snapshot", "xp", "zeros"]
 
 LOOK_EVERY = 1
 """Steps of a recall from one look at which cues have come to rest to the next: here looking costs nothing."""
@@ -25,6 +26,16 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> xp.ndarray:
 def put(x: Any) -> Any:
     """Return arrays of the host, or what is made of them, as the engine's; anything else as it is."""
     return x
+
+
+def snapshot(x: Any) -> Any:
+    """Return what ``get`` will bring to the host, so that later changes of ``x`` do not reach it: here a copy."""
+    return x.copy()
+
+
+def room() -> AbstractContextManager[None]:
+    """Within it, what an engine says when its memory is full is made clear; NumPy's ``MemoryError`` is."""
+    return nullcontext()
 
 
 def get(x: Any) -> Any:

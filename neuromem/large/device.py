@@ -30,6 +30,8 @@ class DeviceEngine(HostEngine):
         self._vectors = {key: put(vector) for key, vector in source.vectors.items()}
         self._runtime.wait()  # streams do not wait for one another
         self._streams = threading.local()
+        row = {key: self._runtime.zeros((1, matrix.shape[1]), matrix.dtype) for key, matrix in source.matrices.items()}
+        operation.apply(self.kernels, row, self._at_rows, self._at_columns, self._vectors, 0, 1)  # compiles, and is thrown away
 
     def _stream(self) -> Any:
         if not hasattr(self._streams, "own"):
@@ -38,14 +40,19 @@ class DeviceEngine(HostEngine):
 
     def load(self, first: int, stop: int) -> Loaded:
         """See ``TileEngine.load``."""
-        tile = super().load(first, stop)
+        arrays: dict[str, Any] = {}
         with self._stream():
-            return tile._replace(arrays={key: self._runtime.put(array) for key, array in tile.arrays.items()})
+            for name, matrix in self.source.matrices.items():
+                if name in self.operation.reads:
+                    arrays[name] = self._runtime.put(matrix.read(first, stop))
+                else:
+                    arrays[name] = self._runtime.empty((stop - first, matrix.shape[1]), matrix.dtype)
+        return Loaded(first, stop, arrays)
 
     def compute(self, tile: Loaded) -> int:
         """See ``TileEngine.compute``."""
         runtime = self._runtime
-        with self._stream():
+        with self._stream(), runtime.room():
             pushed = self.operation.apply(self.kernels, tile.arrays, self._at_rows, self._at_columns, self._vectors, tile.first, tile.stop)
             for name, array in tile.arrays.items():
                 if array.dtype.kind == "f" and not runtime.get(runtime.cp.isfinite(array).all()):

@@ -44,12 +44,16 @@ def n_patterns(program: MatrixProgram) -> int:
     return 2 if isinstance(program.rule, OuterProductRule) else 20 if isinstance(program.rule, Storkey) else 5
 
 
-def bound(program: MatrixProgram, weights: np.ndarray) -> float:
-    """How far the float32 weights of two engines may lie apart; all others are equal."""
+def bound(program: MatrixProgram, weights: np.ndarray, device: bool = False) -> float:
+    """How far the float32 weights of two engines may lie apart; all others are equal. ``device``: one of them works out logarithms on its own."""
     rule, m, n = program.rule, n_patterns(program), program.pre.size
     if isinstance(rule, PseudoInverse):
         # m products of numbers rounded once, whose sizes add up to at most 1, on either side
         return 2 * (m + 2) * ROUND
+    if isinstance(rule, BayesianHebbian) and rule.tau is None and device:
+        return (
+            4 * float(np.abs(weights).max()) * ROUND
+        )  # of equal numbers, both logarithms are within one unit in the last place (CUDA C++ guide)
     if isinstance(rule, BayesianHebbian) and rule.tau is not None:
         # at most 4 roundings a step of each of three traces, of which w is the log; and the log itself, 4 of its size
         return 2 * (12 * m / (1 - 1 / rule.tau) + 4 * float(np.abs(weights).max())) * ROUND
@@ -59,10 +63,10 @@ def bound(program: MatrixProgram, weights: np.ndarray) -> float:
     return 0.0
 
 
-def same_weights(program: MatrixProgram, a: np.ndarray, b: np.ndarray) -> None:
+def same_weights(program: MatrixProgram, a: np.ndarray, b: np.ndarray, device: bool = False) -> None:
     assert a.dtype == b.dtype
     assert a.shape == b.shape
-    assert np.abs(a.astype(np.float64) - b.astype(np.float64)).max(initial=0.0) <= bound(program, a)
+    assert np.abs(a.astype(np.float64) - b.astype(np.float64)).max(initial=0.0) <= bound(program, a, device)
 
 
 def same_answers(program: MatrixProgram, a: Recalled, b: Recalled) -> None:
@@ -97,7 +101,7 @@ def test_engines_agree(variant: Variant, backend: str) -> None:
     program = variant.program()
     patterns = pairs(program, n_patterns(program))
     reference, session = (stored(variant, engine, patterns) for engine in ("reference", backend))
-    same_weights(program, reference.weights(), session.weights())
+    same_weights(program, reference.weights(), session.weights(), backend == "cupy")
     assert reference.n_stored == session.n_stored == len(patterns[0]) - program.lag
     for cue in (patterns[0], noisy(program, patterns[0])):
         same_answers(program, reference.recall(cue), session.recall(cue))
@@ -160,8 +164,11 @@ def test_restored_to_the_last_bit(variant: Variant, backend: str) -> None:
     assert session.n_stored == n_stored
     other = variant.session("cpu" if backend == "reference" else "reference")
     other.restore(before)
-    assert np.array_equal(other.weights(), weights) or isinstance(program.rule, PseudoInverse)
-    same_weights(program, other.weights(), weights)
+    derived = isinstance(program.rule, PseudoInverse) or (
+        isinstance(program.rule, BayesianHebbian) and backend == "cupy"
+    )  # anew on each engine
+    assert derived or np.array_equal(other.weights(), weights)
+    same_weights(program, other.weights(), weights, backend == "cupy")
     session.store(*more)
     assert np.array_equal(session.weights(), later)
     fresh = variant.session(backend)

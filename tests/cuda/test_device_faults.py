@@ -84,7 +84,7 @@ def test_a_kernel_that_does_not_compile_is_kept(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(NeuromemError) as refused:
         runtime.Source("wrong").launch("wrong", 1, 1)
     found = re.fullmatch(
-        r"backend 'cupy': the kernels of 'wrong' did not compile \((.+)\); their source is kept\. "
+        r"backend 'cupy': the kernels of 'wrong' did not compile for sm_90 \((.+)\); their source is kept\. "
         r"To see it all: nvcc -std=c\+\+17 --fmad=false -arch=sm_90 -cubin (\S+wrong\.cu)",
         str(refused.value),
     )

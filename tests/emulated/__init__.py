@@ -10,11 +10,16 @@ What it cannot show: speed, limits of a real device, and races between threads t
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 from emulated.device import ANY_ORDER, EmulatedCudaError, fake_cupy
 
 __all__ = ["ANY_ORDER", "EmulatedCudaError", "has_gpu", "install"]
+
+
+ON_A_GPU = "NEUROMEM_TESTS_ON_A_GPU"
+"""Set where tests are to run on a real device or not at all."""
 
 
 def has_gpu() -> bool:
@@ -35,6 +40,9 @@ def install() -> bool:
     """Put the emulated device in CuPy's place unless there is a real one; return whether it is emulated."""
     if has_gpu():
         return False
+    if os.environ.get(ON_A_GPU):
+        raise RuntimeError(f"{ON_A_GPU} is set, and CuPy cannot use a GPU here")
     if not getattr(sys.modules.get("cupy"), "emulated", False):
-        sys.modules["cupy"] = fake_cupy()
+        cupy = fake_cupy()
+        sys.modules |= {"cupy": cupy, "cupy.cuda": cupy.cuda}
     return True

@@ -216,9 +216,11 @@ def _check_guards(name: str, arrays: list[np.ndarray]) -> None:
 
 
 class RawModule:
-    """Kernels from their source; ``compile`` runs g++, whose work is kept by the content."""
+    """Kernels from their source; ``compile`` runs g++, whose work is kept by the content. ``path`` is of what the emulated NVRTC made."""
 
-    def __init__(self, code: str, options: tuple[str, ...] = (), backend: str = "nvrtc") -> None:
+    def __init__(self, code: str | None = None, path: str | None = None) -> None:
+        code = Path(path).read_text() if code is None and path is not None else code
+        assert code is not None
         self.names = re.findall(r"^KERNEL\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(", code, re.MULTILINE)
         shim = Path(__file__).with_name("cuda_on_cpu.hpp").read_text()
         calls = "".join(
@@ -326,6 +328,41 @@ class Kernel:
             raise EmulatedCudaError(f"kernel {self.name!r}: {problem.decode()}")
 
 
+class NVRTCError(Exception):
+    """The kernels do not compile."""
+
+
+class Nvrtc:
+    """NVRTC's functions, of which a program is its source; its machine code is that, too."""
+
+    NVRTCError = NVRTCError
+
+    def __init__(self) -> None:
+        self._log = ""
+
+    def getVersion(self) -> tuple[int, int]:
+        return (0, 0)
+
+    def createProgram(self, text: str, name: str, headers: tuple[str, ...], includes: tuple[str, ...]) -> str:
+        return text
+
+    def compileProgram(self, program: str, options: tuple[str, ...]) -> None:
+        try:
+            RawModule(program).compile()
+        except CompileException as error:
+            self._log = str(error)
+            raise NVRTCError from None
+
+    def getProgramLog(self, program: str) -> str:
+        return self._log
+
+    def getCUBIN(self, program: str) -> bytes:
+        return program.encode()
+
+    def destroyProgram(self, program: str) -> None:
+        pass
+
+
 class Stream:
     """Everything happens at once here, one launch after the other."""
 
@@ -376,7 +413,9 @@ def fake_cupy() -> types.ModuleType:
     )  # fmt: skip
     cupy.get_default_memory_pool = lambda: types.SimpleNamespace(total_bytes=lambda: 0, used_bytes=lambda: 0)
     device = types.SimpleNamespace(compute_capability="90", id=0, attributes={"MultiProcessorCount": 4}, synchronize=lambda: None)
-    cupy.cuda = types.SimpleNamespace(
+    cupy.cuda = types.ModuleType("cupy.cuda")
+    cupy.cuda.__dict__.update(
+        nvrtc=Nvrtc(),
         runtime=runtime,
         Stream=Stream,
         Device=lambda *_: device,

@@ -102,6 +102,11 @@ class Table(ABC):
         numbers: np.ndarray = self.arrays.put(np.flatnonzero(keep))
         return numbers
 
+    def snapshot(self, x: np.ndarray) -> np.ndarray:
+        """Return an array as it is handed out: later changes do not reach what the host gets."""
+        handed: np.ndarray = self.arrays.snapshot(x)
+        return handed
+
     def number(self, x: Any) -> float:
         """Return an array of one number as a number of the host."""
         return float(self.arrays.get(x))

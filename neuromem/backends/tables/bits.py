@@ -61,7 +61,7 @@ class BitTable(Table):
 
     def saved(self) -> dict[str, Any]:
         """See ``Table.saved``."""
-        return {"table": self.table.copy(), "n_stored": self.n_stored}
+        return {"table": self.snapshot(self.table), "n_stored": self.n_stored}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""

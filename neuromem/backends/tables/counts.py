@@ -98,18 +98,21 @@ class CountTable(Table):
         """Return ``-1/2 sum_ij w_ij s_i s_j - sum_j bias_j s_j``, float64 (B,)."""
         s = numbers(state, bipolar=False).astype(np.float64)
         weights, bias = self.learned()
-        result: np.ndarray = -0.5 * ((s @ weights) * s).sum(axis=1) - s @ bias
+        h = self.arrays.zeros(s.shape, np.float64)
+        for i in range(0, len(weights), ROWS):  # no room for a matrix in float64
+            h += s[:, i : i + ROWS] @ weights[i : i + ROWS].astype(np.float64)
+        result: np.ndarray = -0.5 * (h * s).sum(axis=1) - s @ bias.astype(np.float64)
         return result
 
     def weights(self) -> np.ndarray:
         """See ``Table.weights``."""
-        return self.learned()[0].copy()
+        return self.snapshot(self.learned()[0])
 
     def saved(self) -> dict[str, Any]:
         """See ``Table.saved``."""
-        return {
-            "both": self.both.copy(), "pre_active": self.pre_active.copy(), "post_active": self.post_active.copy(), "n_stored": self.n_stored,
-        }  # fmt: skip
+        snapshot = self.snapshot
+        counts = {name: snapshot(getattr(self, name)) for name in ("both", "pre_active", "post_active")}
+        return counts | {"n_stored": self.n_stored}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""

@@ -69,12 +69,15 @@ class BipolarHidden(Table):
     def energy(self, state: Patterns) -> np.ndarray:
         """Return ``-sum_m F(o_m)``, or ``-log(sum_m exp(beta o_m)) / beta`` of softmax units, float64 (B,)."""
         hidden, n = self.program.hidden, self.program.post.size
-        overlaps = n - 2.0 * self.kernels.hamming.distances(self.blocks, self.n_stored, state.words, threads=self.threads)
-        if self.n_stored == 0:
+        if self.n_stored == 0 or len(state) == 0:
             return self.arrays.zeros((len(state),), np.float64)  # type: ignore[no-any-return]
+        overlaps: np.ndarray = n - 2.0 * self.kernels.hamming.distances(self.blocks, self.n_stored, state.words, threads=self.threads)
         if isinstance(hidden, Polynomial):
-            powers: np.ndarray = (self.xp.maximum(overlaps, 0) if hidden.rectified else overlaps) ** hidden.power
-            return -powers.sum(axis=1)
+            factor = self.xp.maximum(overlaps, 0) if hidden.rectified else overlaps
+            energies = factor.copy()
+            for _ in range(hidden.power - 1):  # exact for whole numbers, as a power on a device is not
+                energies *= factor
+            return -energies.sum(axis=1)
         beta = hidden.beta if isinstance(hidden, Softmax) else 1.0
         top = overlaps.max(axis=1)
         logs: np.ndarray = beta * top + self.xp.log(self.xp.exp(beta * (overlaps - top[:, None])).sum(axis=1))
@@ -131,19 +134,24 @@ class RealHidden(Table):
     def energy(self, state: np.ndarray) -> np.ndarray:
         """Return ``|s|^2 / 2 - log(sum_m exp(beta o_m)) / beta``, float64 (B,) (arXiv:2008.02217, without its constants)."""
         if self.n_stored == 0:
-            return (state.astype(np.float64) ** 2).sum(axis=1) / 2
+            return self._half_square(state)
         assert isinstance(self.program.hidden, Softmax)
         beta = self.program.hidden.beta
         read = self.kernels.dense.read_softmax_real(self.patterns, state, beta, threads=self.threads)
-        return (state.astype(np.float64) ** 2).sum(axis=1) / 2 - read.log_sum / beta  # type: ignore[no-any-return]
+        return self._half_square(state) - read.log_sum / beta  # type: ignore[no-any-return]
+
+    def _half_square(self, state: np.ndarray) -> np.ndarray:
+        s = state.astype(np.float64)
+        half: np.ndarray = (s * s).sum(axis=1) / 2
+        return half
 
     def weights(self) -> np.ndarray:
         """Return the weights of the hidden units, float32 (M, n)."""
-        return self.patterns.copy()
+        return self.snapshot(self.patterns)
 
     def saved(self) -> dict[str, Any]:
         """See ``Table.saved``."""
-        return {"patterns": self.patterns.copy()}
+        return {"patterns": self.snapshot(self.patterns)}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""

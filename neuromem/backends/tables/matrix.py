@@ -43,11 +43,11 @@ class BipolarMatrix(Table):
 
     def weights(self) -> np.ndarray:
         """See ``Table.weights``."""
-        return self.matrix.copy()
+        return self.snapshot(self.matrix)
 
     def saved(self) -> dict[str, Any]:
         """See ``Table.saved``."""
-        return {"matrix": self._matrix.copy(), "n_stored": self.n_stored}
+        return {"matrix": self.snapshot(self._matrix), "n_stored": self.n_stored}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""
@@ -93,7 +93,7 @@ class ProjectionMatrix(BipolarMatrix):
 
     def saved(self) -> dict[str, Any]:
         """See ``Table.saved``."""
-        return {"words": self._words.copy()}
+        return {"words": self.snapshot(self._words)}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""

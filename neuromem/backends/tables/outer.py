@@ -86,13 +86,13 @@ class OuterTable(Table):
 
     def weights(self) -> np.ndarray:
         """See ``Table.weights``."""
-        return self.matrix.T.copy()
+        return self.snapshot(self.matrix.T)
 
     def saved(self) -> dict[str, Any]:
         """See ``Table.saved``."""
         return {
-            "matrix": self.matrix.copy(),
-            "momentum": None if self.momentum is None else self.momentum.copy(),
+            "matrix": self.snapshot(self.matrix),
+            "momentum": None if self.momentum is None else self.snapshot(self.momentum),
             "n_stored": self.n_stored,
         }
 

@@ -82,7 +82,7 @@ class PatternTable(Table):
             np.float64
         )
         own = self.n_stored * self.program.pre.size if self.program.wiring == "no self" else 0
-        result: np.ndarray = -0.5 * ((overlaps**2).sum(axis=1) - own)
+        result: np.ndarray = -0.5 * ((overlaps * overlaps).sum(axis=1) - own)
         return result
 
     def weights(self) -> np.ndarray:
@@ -96,7 +96,7 @@ class PatternTable(Table):
 
     def saved(self) -> dict[str, Any]:
         """See ``Table.saved``."""
-        return {"pre_words": self.pre_words.copy(), "post_words": self.post_words.copy()}
+        return {"pre_words": self.snapshot(self.pre_words), "post_words": self.snapshot(self.post_words)}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""

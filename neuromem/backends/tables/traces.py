@@ -46,12 +46,12 @@ class TraceTable(Table):
 
     def weights(self) -> np.ndarray:
         """See ``Table.weights``."""
-        return self.matrix.copy()
+        return self.snapshot(self.matrix)
 
     def saved(self) -> dict[str, Any]:
         """See ``Table.saved``."""
         names = ("p_i", "p_j", "p_ij", "matrix", "bias")
-        return {name: getattr(self, name).copy() for name in names} | {"n_stored": self.n_stored}
+        return {name: self.snapshot(getattr(self, name)) for name in names} | {"n_stored": self.n_stored}
 
     def load(self, arrays: Mapping[str, Any]) -> None:
         """See ``Table.load``."""

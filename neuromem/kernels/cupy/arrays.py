@@ -10,9 +10,9 @@ import numpy as np
 from neuromem.kernels import bits as host
 from neuromem.kernels.cupy import runtime
 from neuromem.kernels.cupy.bits import DevicePatterns as Patterns
-from neuromem.kernels.cupy.runtime import zeros
+from neuromem.kernels.cupy.runtime import room, zeros
 
-__all__ = ["LOOK_EVERY", "Patterns", "get", "put", "xp", "zeros"]
+__all__ = ["LOOK_EVERY", "Patterns", "get", "put", "room", "snapshot", "xp", "zeros"]
 
 LOOK_EVERY = 8
 """Steps of a recall from one look at which cues have come to rest to the next: a look waits for the device, a step of a settled cue is wasted."""
@@ -27,6 +27,11 @@ def put(x: Any) -> Any:
     if isinstance(x, np.ndarray):
         return runtime.put(x)
     return _parts(x, put)
+
+
+def snapshot(x: Any) -> Any:
+    """Return what ``get`` will bring to the host, so that later changes of ``x`` do not reach it: ``x`` itself, for ``get`` copies."""
+    return x
 
 
 def get(x: Any) -> Any:

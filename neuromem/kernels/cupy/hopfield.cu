@@ -96,13 +96,13 @@ __device__ inline void settle(const T* w, i64 n, f64* h, const i32* orders, i64 
     if (threadIdx.x == 0) sweeps[b] = sweep, flips[b] = flipped, converged[b] = quiet;
 }
 
-KERNEL settle_int16(const i16* w, i64 n, f64* h, const i32* orders, i64 n_visits, i64 max_sweeps, i8* states, i32* sweeps, i64* flips, u8* converged) {
+KERNEL __launch_bounds__(1024) settle_int16(const i16* w, i64 n, f64* h, const i32* orders, i64 n_visits, i64 max_sweeps, i8* states, i32* sweeps, i64* flips, u8* converged) {
     settle(w, n, h, orders, n_visits, max_sweeps, states, sweeps, flips, converged);
 }
-KERNEL settle_int32(const i32* w, i64 n, f64* h, const i32* orders, i64 n_visits, i64 max_sweeps, i8* states, i32* sweeps, i64* flips, u8* converged) {
+KERNEL __launch_bounds__(1024) settle_int32(const i32* w, i64 n, f64* h, const i32* orders, i64 n_visits, i64 max_sweeps, i8* states, i32* sweeps, i64* flips, u8* converged) {
     settle(w, n, h, orders, n_visits, max_sweeps, states, sweeps, flips, converged);
 }
-KERNEL settle_float32(const f32* w, i64 n, f64* h, const i32* orders, i64 n_visits, i64 max_sweeps, i8* states, i32* sweeps, i64* flips, u8* converged) {
+KERNEL __launch_bounds__(1024) settle_float32(const f32* w, i64 n, f64* h, const i32* orders, i64 n_visits, i64 max_sweeps, i8* states, i32* sweeps, i64* flips, u8* converged) {
     settle(w, n, h, orders, n_visits, max_sweeps, states, sweeps, flips, converged);
 }
 

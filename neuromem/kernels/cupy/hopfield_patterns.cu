@@ -250,7 +250,7 @@ __device__ inline i64 agreement(const u64* y, const i32* o, i64 n_words, i64 w, 
 // One block a cue, which has its overlaps o. The inputs of the next few units to be visited are found at once, as if none of them flipped; the first
 // that does flip changes o, and those after it are visited again. The window narrows where units flip and widens where they do not.
 // x and y: rows of n_words, a row for each unit; overlaps (n_cues, n_patterns) change.
-KERNEL settle_patterns(const u64* x, const u64* y, const i64* own, i64 n_patterns, i64 n_words, const i32* overlaps, i32* room, i64 n_units, const i32* orders, i64 n_visits, i64 max_sweeps, i8* states, i32* sweeps, i64* flips, u8* converged) {
+KERNEL __launch_bounds__(1024) settle_patterns(const u64* x, const u64* y, const i64* own, i64 n_patterns, i64 n_words, const i32* overlaps, i32* room, i64 n_units, const i32* orders, i64 n_visits, i64 max_sweeps, i8* states, i32* sweeps, i64* flips, u8* converged) {
     __shared__ i32 near_overlaps[NEAR];
     __shared__ i64 sums[2][MOST];  // two of all these, by turns: while one is read the other may be written to
     __shared__ i64 own_share[2][MOST];

@@ -135,7 +135,8 @@ def async_recall_patterns(
 def energy_patterns(x: Any, states: Any, n_units: int, self_coupling: bool = False, threads: int = 1) -> Any:
     """Return the same for the Hebbian weights of patterns, both packed: ``-1/2 (sum_m o_m^2 - M N)``, or without ``- M N``."""
     own = 0.0 if self_coupling else float(len(x) * n_units)
-    return -0.5 * ((overlaps(x, states, n_units).astype("float64") ** 2).sum(axis=1) - own)
+    o = overlaps(x, states, n_units).astype("float64")
+    return -0.5 * ((o * o).sum(axis=1) - own)  # a power on the device is not exact for whole numbers
 
 
 def at_cues(states: Any) -> Settled:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import tempfile
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cupy as cp
 import numpy as np
 
-from neuromem.errors import LimitError, NeuromemError
-from neuromem.kernels.cupy.sources import OPTIONS, source_text
+from neuromem.errors import LimitError
+from neuromem.kernels.cupy.compiled import compiled
+from neuromem.kernels.cupy.sources import source_text
 
 BLOCK = 256
 """Threads of a block, where nothing asks for another number."""
@@ -45,18 +47,31 @@ class Traffic:
 
 traffic = Traffic()  # one for the process, as CuPy's device and memory pool are
 
+_counting = threading.Lock()
+
+LARGE = 1 << 26
+"""Bytes from which an array is copied as it lies: CuPy would first copy it to locked memory of the same size, and keep that."""
+
 
 def put(array: np.ndarray) -> Any:
     """Return a host array on the device."""
-    traffic.puts += 1
-    traffic.bytes_to_device += array.nbytes
-    return _allocated(cp.asarray, np.ascontiguousarray(array))
+    with _counting:
+        traffic.puts += 1
+        traffic.bytes_to_device += array.nbytes
+    array = np.ascontiguousarray(array)
+    if array.nbytes < LARGE:
+        with room():
+            return cp.asarray(array)
+    there = empty(array.shape, array.dtype)
+    there.set(array)
+    return there
 
 
 def get(array: Any) -> np.ndarray:
     """Return a device array on the host; waits until it is computed."""
-    traffic.gets += 1
-    traffic.bytes_to_host += array.nbytes
+    with _counting:
+        traffic.gets += 1
+        traffic.bytes_to_host += array.nbytes
     return np.asarray(cp.asnumpy(array))
 
 
@@ -72,12 +87,14 @@ def new_stream() -> Any:
 
 def empty(shape: int | tuple[int, ...], dtype: Any) -> Any:
     """Return a device array whose numbers are not set."""
-    return _allocated(cp.empty, shape, dtype)
+    with room():
+        return cp.empty(shape, dtype)
 
 
 def zeros(shape: int | tuple[int, ...], dtype: Any) -> Any:
     """Return a device array of zeros."""
-    return _allocated(cp.zeros, shape, dtype)
+    with room():
+        return cp.zeros(shape, dtype)
 
 
 def free_memory() -> int:
@@ -87,9 +104,11 @@ def free_memory() -> int:
     return int(free) + int(pool.total_bytes()) - int(pool.used_bytes())
 
 
-def _allocated(make: Any, *arguments: Any) -> Any:
+@contextlib.contextmanager
+def room() -> Iterator[None]:
+    """Turn CuPy's word that the device has no memory left into ``LimitError``, with the figures."""
     try:
-        return make(*arguments)
+        yield
     except cp.cuda.memory.OutOfMemoryError as error:
         free, total = cp.cuda.runtime.memGetInfo()
         raise LimitError(
@@ -111,20 +130,8 @@ class Source:
 
     @functools.cached_property
     def _module(self) -> Any:
-        text = source_text(self.subject)
-        module = cp.RawModule(code=text, options=OPTIONS, backend="nvrtc")
-        try:
-            module.compile()
-        except cp.cuda.compiler.CompileException as error:
-            kept = Path(tempfile.mkdtemp(prefix="neuromem-cupy-")) / f"{self.subject}.cu"
-            kept.write_text(text)
-            arch = cp.cuda.Device().compute_capability
-            lines = [line for line in str(error).splitlines() if "error" in line] or str(error).splitlines() or ["nothing is said"]
-            raise NeuromemError(
-                f"backend 'cupy': the kernels of {self.subject!r} did not compile ({lines[0].strip()}); their source is kept. "
-                f"To see it all: nvcc {' '.join(OPTIONS)} -arch=sm_{arch} -cubin {kept}"
-            ) from None
-        return module
+        arch = f"sm_{cp.cuda.Device().compute_capability}"
+        return cp.RawModule(path=str(compiled(self.subject, source_text(self.subject), arch)))
 
     @functools.cache  # noqa: B019  (there is one Source a subject, for as long as the process lives)
     def _function(self, name: str) -> Any:
@@ -132,7 +139,8 @@ class Source:
 
     def launch(self, name: str, grid: int | tuple[int, ...], block: int | tuple[int, ...], *arguments: Any) -> None:
         """Launch a kernel; whole numbers become int64, and other numbers are NumPy's, of the kind that the kernel takes."""
-        traffic.launches += 1
+        with _counting:
+            traffic.launches += 1
         passed = tuple(np.int64(a) if isinstance(a, int) else a for a in arguments)
         self._function(name)(_three(grid), _three(block), passed)
 

@@ -226,6 +226,7 @@ def weight_bounds(result: TrialResult) -> np.ndarray | float | None:
     - Storkey: M times, sums of float64 are rounded to float32. With P = x x^T / n a pattern maps W to (1 + 2/n) W - P W - W P + P, without
       its diagonal, which lengthens a difference of two matrices (Frobenius) by at most 1 + 2/n = g; the m-th matrix is at most m g^m
       long, and its rounding at most u of that in each engine: 2 u M (M + 1) / 2 g^M in all. What float64 rounds, n 2^-52 of as much, comes on top.
+    - Bayesian counts: the logarithms of equal numbers, each within one unit in the last place, 2 u |w|, of NumPy's or of a device's library.
     - Bayesian traces: engines have the same traces, and each weight within (|w| + 7) u (1 + 1e-6) of their logarithm.
     - A sum of M outer products: each of M products is rounded in two multiplications and at most M + 1 additions.
     - Other composed rules feed what they read back into what they write: no bound is known.
@@ -234,7 +235,9 @@ def weight_bounds(result: TrialResult) -> np.ndarray | float | None:
     if isinstance(rule, Storkey):
         m, growth = result.session.n_stored, (1.0 + 2.0 / program.pre.size) ** result.session.n_stored
         return float((UNIT + program.pre.size * 2.0**-52) * m * (m + 1) * growth)
-    if isinstance(rule, BayesianHebbian) and rule.tau is not None:
+    if isinstance(rule, BayesianHebbian) and rule.tau is None:
+        return np.asarray(4.0 * np.abs(result.session.weights()) * UNIT)
+    if isinstance(rule, BayesianHebbian):
         return np.asarray(2.0 * (np.abs(result.session.weights()) + 7.0) * UNIT * (1.0 + 1e-6))
     if isinstance(rule, OuterProductRule):
         if rule.order_matters:

@@ -25,7 +25,10 @@ bench: .venv/bench.stamp
 	for work in willshaw hopfield dense plastic_matrices best_match scaling large_updates emulator; do $(BIN)/python -m benchmarks.$$work || exit 1; done
 
 # tests and benchmarks of the engines on a CUDA device, and one report of them in benchmarks/results/
-gpu: .venv/gpu.stamp
+gpu: .venv/bin/python
+	@$(BIN)/python -c "import ctypes; ctypes.CDLL('libcuda.so.1')" 2>/dev/null || { \
+		echo "make gpu: there is no NVIDIA driver here (libcuda.so.1); nothing was run, and no report is written."; exit 1; }
+	$(MAKE) .venv/gpu.stamp
 	$(BIN)/python -m benchmarks.gpu_report
 
 wheel: .venv/dev.stamp

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from neuromem.hardware_targets.cuda.machine import Device, Driver, GpuMachine, Missing
+from neuromem.hardware_targets.cuda.machine import NEW_DRIVER, Device, Driver, GpuMachine, Missing
 from neuromem.hardware_targets.cuda.toolkit import Toolkit
 
 CARD = Device("Card 9000", 80 * 2**30, (9, 0), 100, 2e9, 2.5e9, 4096, 40 * 2**20, "GPU-1")
 """2 x 2.5 GHz x 512 bytes: 2.56 TB/s in theory."""
 
-NO_DRIVER = Missing("driver", "there is no NVIDIA driver (libcuda.so.1 is not there)", "sudo apt install nvidia-driver")
+NO_DRIVER = Missing("driver", "there is no NVIDIA driver (libcuda.so.1 is not there)", NEW_DRIVER)
 
 
 class WithGpu(GpuMachine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import zarr
 from cli_testing import say
 
 from neuromem.cli.update import rule_named
-from neuromem.large import HebbBatch, UpdateInterrupted
+from neuromem.large import HebbBatch, UpdateInterrupted, engines
 from neuromem.spec.hebbian import BayesianHebbian
 from neuromem.spec.outer_product import Decay, OjaRetention, OuterProductRule, PlainStep, SquaredError, Variance
 
 INF = float("inf")
+job = sys.modules["neuromem.large.update"]
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +32,7 @@ def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
 
 def figures_left_out(text: str) -> str:
     """Return a report without what was measured."""
-    text = re.sub(r"in [0-9.e+-]+ s: [0-9.e+-]+ GB/s, [0-9.]+ of the [0-9.e+-]+ GB/s", "in # s: # GB/s, # of the # GB/s", text)
+    text = re.sub(r"in [0-9.e+-]+ s: [0-9.e+-]+ GB/s", "in # s: # GB/s", text)
     return re.sub(r"[0-9]+ threads?,", "# threads,", text)
 
 
@@ -40,8 +42,8 @@ def test_a_new_matrix_learns(pairs: tuple[str, ...], out: str) -> None:
     assert (said.status, said.err) == (0, "")
     assert figures_left_out(said.out) == (
         "w.zarr: 4 x 3 int8 zeros\n"
-        "HebbBatch(rate=1.0, decay=1.0, w_min=-inf, w_max=inf): 2 pairs into 4 x 3 int8 in files, engine cpu, # threads, 1 tile\n"
-        "read 1.2e-08 GB, wrote 1.2e-08 GB in # s: # GB/s, # of the # GB/s of a copy measured here\n"
+        "HebbBatch(rate=1.0, decay=1.0, w_min=-127, w_max=127): 2 pairs into 4 x 3 int8 in files, engine cpu, # threads, 1 tile\n"
+        "read 1.2e-08 GB, wrote 1.2e-08 GB in # s: # GB/s, too little to be held against a copy\n"
         "0 of 12 weights (0 %) were pushed to a bound or against it\n"
     )
     found = np.load(out) if out.endswith(".npy") else zarr.open_array(out, mode="r")[:]
@@ -112,6 +114,27 @@ W = ("w.npy", "--keys", "keys.npy", "--values", "values.npy", "--out", "new.npy"
             ("x.zarr", "--new", "4,3", "--rule", "bcpnn"),
             "--new with --rule bcpnn: --activity is missing; expected the probability that a unit is active, such as 0.01.",
         ),
+        (
+            ("x.zarr", "--new", "4,3", "--keys", "keys.npy", "--out", "new.npy"),
+            "update: the values are missing (--values); expected one for each key, as HebbBatch(rate=1.0, decay=1.0, w_min=-inf, w_max=inf) needs them.",
+        ),
+        (("x.zarr", "--new", "4,3", "--keys", "no.npy", "--out", "new.npy"), "no.npy: does not exist; expected a .npy file."),
+        (
+            ("x.zarr", "--new", "4,5", *W[1:]),
+            "update: keys of shape (2, 3) and type int8; expected numbers (5,) or (M, 5), M at least 1, for a matrix of 4 x 5.",
+        ),
+        (
+            ("x.zarr", "--new", "4,3", *W[1:-1], "w.npy"),
+            "w.npy: exists already, and no file is changed in place; expected a new name.",
+        ),
+        (
+            ("x.zarr", "--new", "4,3", *W[1:-1], "x.zarr"),
+            "x.zarr: exists already, and no file is changed in place; expected a new name.",
+        ),
+        (
+            ("x.zarr", "--new", "4,3", *W[1:-2]),
+            "x.zarr: a file is not changed in place; expected the name of a new one: out=... (--out).",
+        ),
         (("x.zarr", "--new", "4,3", "--activity", "0.5"), "--activity 0.5 with --rule hebb; expected it with bcpnn only."),
     ],
 )
@@ -128,6 +151,7 @@ def test_wrong_usage() -> None:
     for arguments, text in (
         (("w.npy",), "--keys is missing; expected a .npy file."),
         (("w.npy", "--keys", "keys.npy", "--activity", "0.5"), "--activity is given without --new."),
+        (("w.npy", "--keys", "keys.npy", "--dtype", "int8"), "--dtype is given without --new."),
     ):
         said = say("update", *arguments)
         assert said.status == 2
@@ -142,3 +166,49 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     np.save("w.npy", np.zeros((4, 3), np.float32))
     said = say("update", *W)
     assert (said.status, said.out, said.err) == (130, "", "new.npy: interrupted after 1 of 4 rows.\n")
+
+
+def test_a_new_matrix_interrupted_goes_on_with_the_same_command(pairs: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ("update", "w.npy", "--new", "4,3", *pairs, "--out", "new.npy", "--threads", "1", "--tile-bytes", "12")
+    with monkeypatch.context() as slow:
+        plain, computed = engines.HostEngine.compute, []
+
+        def compute(self: Any, tile: engines.Loaded) -> engines.Counted:
+            if tile.stop:
+                computed.append(tile.first)
+                if len(computed) > 2:
+                    raise KeyboardInterrupt
+            return plain(self, tile)
+
+        slow.setattr(engines.HostEngine, "compute", compute)
+        slow.setattr(job, "run_tiles", lambda engine, tiles, workers, *more: engines.run_tiles(engine, tiles, 1, *more))
+        said = say(*command)
+    assert (said.status, said.out) == (130, "")
+    assert said.err == "new.npy: interrupted after 2 of 4 rows; they are in new.npy.partial, and the same command goes on from there.\n"
+    other = say(*command[:3], "4,2", *command[4:])
+    assert (other.status, other.err) == (1, "error: w.npy: exists already; expected a new name.\n")
+    new = say("update", "x.npy", *command[2:])
+    assert (new.status, new.err) == (
+        1,
+        "error: new.npy: new.npy.partial holds an unfinished update that differs in: matrix. It is HebbBatch(rate=1.0, decay=1.0, w_min=-inf, "
+        f"w_max=inf), number of pairs 2, into {Path.cwd()}/w.npy, engine cpu. Give the command of that one to finish it, delete that folder to "
+        "begin anew, or choose another name.\n",
+    )
+    assert not Path("x.npy").exists()
+    said = say(*command)
+    assert (said.status, said.err) == (0, "")
+    assert "2 of 4 rows had been finished before" in said.out
+    assert np.load("new.npy").tolist() == [[1, 0, 1], [2, 0, 2], [0, 1, 1], [0, 1, 1]]
+
+
+def test_a_new_matrix_interrupted_before_anything_was_finished_leaves_nothing(
+    pairs: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = sorted(Path().iterdir())
+    monkeypatch.setattr(job, "run_tiles", interrupted)
+    said = say("update", "w.zarr", "--new", "4,3", *pairs, "--out", "new.npy")
+    assert (said.status, said.out, said.err) == (130, "", "new.npy: interrupted after 0 of 4 rows.\n")
+    assert sorted(Path().iterdir()) == before

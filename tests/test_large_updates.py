@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import math
 import os
@@ -22,6 +23,7 @@ from neuromem.errors import FileError, LimitError, NeuromemError, SpecError, Sto
 from neuromem.kernels.cpu import bcpnn, counters, outer
 from neuromem.kernels.outer_rules import WriteRule
 from neuromem.large import HebbBatch, Report, UpdateInterrupted, engines, matrices, new_matrix, update
+from neuromem.large.bandwidth import Copy
 from neuromem.large.staging import opened
 from neuromem.large.update import cut
 from neuromem.spec.hebbian import BayesianHebbian, Hebbian
@@ -80,6 +82,30 @@ def test_counters_by_hand(kernels: str) -> None:
     report = update(w, [1, 2], [2, -1], HebbBatch(), engine=kernels)
     assert w.tolist() == [[127, 4], [-1, -127]]
     assert (report.saturated, report.dtype, report.bytes_read, report.bytes_written) == (2, "int8", 4, 4)
+
+
+@pytest.mark.parametrize("kernels", ["reference", "cpu"])
+def test_weights_beyond_the_bounds_are_counted(kernels: str) -> None:
+    w = np.array([[-128, 5], [-128, -127], [-2, 127]], np.int8)
+    np.save("w.npy", w)
+    arguments = [0, 0], [0, 0, 0]
+    report = update("w.npy", *arguments, HebbBatch(), engine=kernels, out="new.npy", tile_bytes=2, threads=2)
+    assert np.load("new.npy").tolist() == [[-127, 5], [-127, -127], [-2, 127]]
+    assert (report.rule, report.beyond, report.saturated) == ("HebbBatch(rate=1.0, decay=1.0, w_min=-127, w_max=127)", 2, 0)
+    assert str(report).endswith("\n2 weights lay beyond the bounds before, and were clipped to them")
+    narrow = w.copy()
+    assert update(narrow, *arguments, HebbBatch(w_min=-1, w_max=4), engine=kernels).beyond == 6
+    assert narrow.tolist() == [[-1, 4], [-1, -1], [-1, 4]]
+    assert update(w, *arguments, HebbBatch(w_min=-128), engine=kernels).beyond == 0
+    assert w[0, 0] == -128
+
+
+def test_no_more_threads_than_tiles_are_reported() -> None:
+    w, keys, values = small(24, 1)
+    for tile_bytes, threads, n in ((None, 3, 1), (8 * 12, 5, 3), (8 * 12, 2, 2)):
+        assert update(w, keys, values, HebbBatch(), engine="reference", threads=threads, tile_bytes=tile_bytes).threads == n
+    np.save("w.npy", w)
+    assert update("w.npy", keys, values, HebbBatch(), threads=3, tile_bytes=16 * 12, out="new.npy").threads == 2
 
 
 def test_a_delta_write_from_a_file_is_read_back_as_it_was_written() -> None:
@@ -198,7 +224,7 @@ def test_tiles_are_cut_at_chunks_and_no_row_is_read_or_written_twice(monkeypatch
             return plain(self, first, stop, *values)
 
         monkeypatch.setattr(matrices.ZarrArray, name, noting)
-    monkeypatch.setattr(job, "_copy_bandwidth", lambda *_: 1.0)
+    monkeypatch.setattr(job, "_copy_bandwidth", lambda *_: Copy(1, 1.0))
     w, keys, values = small(100)
     update(save_zarr("w.zarr", w, rows=9), keys, values, DELTA, out="new.zarr", tile_bytes=20 * 12)
     expected = [(first, min(first + 18, 100)) for first in range(0, 100, 18)]
@@ -271,7 +297,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     computed: list[int] = []
     plain = engines.HostEngine.compute
 
-    def compute(self: Any, tile: engines.Loaded) -> int:
+    def compute(self: Any, tile: engines.Loaded) -> engines.Counted:
         if tile.stop:  # no tile, but what compiles
             time.sleep(0.12)
             computed.append(tile.first)
@@ -352,8 +378,8 @@ def test_what_was_killed_after_the_last_move_is_whole() -> None:
     update("w.npy", keys, values, DELTA, out="new.npy")
     folder = Path("new.npy.partial")
     folder.mkdir()
-    for name in ("request.json", "journal", "lock"):
-        (folder / name).write_text("")
+    for name, text in (("request.json", '{"format": "neuromem update 1"}'), ("journal", ""), ("lock", "")):
+        (folder / name).write_text(text)
     with pytest.raises(StoreError) as error:
         update("w.npy", keys, values, DELTA, out="new.npy")
     assert str(error.value) == "new.npy: exists already, and no file is changed in place; expected a new name."
@@ -372,9 +398,13 @@ def interrupted(out: str = "new.npy", **more: Any) -> tuple[np.ndarray, np.ndarr
 
 def test_another_command_does_not_finish_it(slow: list[int]) -> None:
     keys, values = interrupted()
-    text = "new.npy: new.npy.partial holds an unfinished update with another {}; give that command again to finish it, or delete that folder to begin anew."
+    text = (
+        f"new.npy: new.npy.partial holds an unfinished update that differs in: {{}}. It is {DELTA!r}, number of pairs 6, into {Path.cwd()}/w.npy, "
+        "engine cpu. Give the command of that one to finish it, delete that folder to begin anew, or choose another name."
+    )
     others: list[tuple[str, tuple[Any, ...], str]] = [
         ("pairs", (keys * 2, values, DELTA), "cpu"),
+        ("number of pairs, pairs", (keys[:2], values[:2], DELTA), "cpu"),
         ("rule", (keys, values, OuterProductRule()), "cpu"),
         ("engine", (keys, values, DELTA), "reference"),
     ]
@@ -385,8 +415,38 @@ def test_another_command_does_not_finish_it(slow: list[int]) -> None:
     os.utime("w.npy", (1, 1))
     with pytest.raises(StoreError) as error:
         update("w.npy", keys, values, DELTA, out="new.npy")
-    assert str(error.value) == text.format("matrix")
+    assert str(error.value) == text.format("state of the matrix")
     assert Path("new.npy.partial/journal").read_text()
+
+
+@pytest.mark.parametrize("held", ["notes.txt", "request.json", "lock", None])
+def test_a_folder_of_another_kind_is_refused_and_kept(held: str | None) -> None:
+    w, keys, values = small()
+    np.save("w.npy", w)
+    folder = Path("new.npy.partial")
+    if held is None:
+        folder.write_text('{"format": "mine"}')
+    else:
+        folder.mkdir()
+        (folder / held).write_text('{"format": "mine"}')
+    for _ in range(2):
+        with pytest.raises(StoreError) as error:
+            update("w.npy", keys, values, DELTA, out="new.npy")
+        assert str(error.value) == (
+            "new.npy: new.npy.partial is needed for what is unfinished, and holds something else; expected no such file or folder, or that of an "
+            "unfinished update, with its request.json. Move it away, or choose another name."
+        )
+    assert (folder if held is None else folder / held).read_text() == '{"format": "mine"}'
+    assert held is None or [p.name for p in folder.iterdir()] == [held]
+    assert not Path("new.npy").exists()
+
+
+def test_what_somebody_put_into_our_folder_stays(slow: list[int]) -> None:
+    keys, values = interrupted()
+    Path("new.npy.partial/notes.txt").write_text("mine")
+    update("w.npy", keys, values, DELTA, out="new.npy")
+    assert [p.name for p in Path("new.npy.partial").iterdir()] == ["notes.txt"]
+    assert Path("new.npy").exists()
 
 
 def test_another_process_is_refused_while_one_writes() -> None:
@@ -415,7 +475,7 @@ def test_a_full_disk_keeps_what_is_finished(suffix: str, monkeypatch: pytest.Mon
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         plain(self, first, stop, rows)
 
-    monkeypatch.setattr(job, "_copy_bandwidth", lambda *_: 1.0)
+    monkeypatch.setattr(job, "_copy_bandwidth", lambda *_: Copy(1, 1.0))
     with monkeypatch.context() as full:
         full.setattr(kind, "write", write)
         with pytest.raises(StoreError) as error:
@@ -434,7 +494,7 @@ def test_a_source_that_changes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> Non
     np.save("w.npy", w)
     plain = engines.HostEngine.compute
 
-    def compute(self: Any, tile: engines.Loaded) -> int:
+    def compute(self: Any, tile: engines.Loaded) -> engines.Counted:
         os.utime("w.npy", (1, 1))
         return plain(self, tile)
 
@@ -499,10 +559,10 @@ def test_what_memory_or_disk_do_not_hold(monkeypatch: pytest.MonkeyPatch) -> Non
     )
     assert report.n_tiles == 22  # of 3 rows: a quarter of what is free, for two tiles
     with monkeypatch.context() as full:
-        full.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=500_000))
+        full.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=200_000))
         with pytest.raises(LimitError) as error:
             update("w.zarr", keys, values, HebbBatch(), out="new.zarr")
-    assert str(error.value) == "new.zarr: 512 KiB are to be written; 488 KiB are free there. Free some space, or choose another place."
+    assert str(error.value) == "new.zarr: 256 KiB are to be written; 195 KiB are free there. Free some space, or choose another place."
     assert not Path("new.zarr.partial").exists()
     with pytest.raises(SpecError) as refused:
         update("w.zarr", keys, values, HebbBatch(), out="new.zarr", tile_bytes=5000)
@@ -570,8 +630,29 @@ REFUSED: dict[str, tuple[type[NeuromemError], str, Any]] = {
     ),
     "no values": (
         SpecError,
-        "update: values of shape () and type object; expected numbers (3,) or (M, 3), M at least 1, for a matrix of 3 x 2.",
+        "update: the values are missing (--values); expected one for each key, as HebbBatch(rate=1.0, decay=1.0, w_min=-inf, w_max=inf) needs them.",
         lambda w, c: update(w, [1, 1], None, HebbBatch()),
+    ),
+    "ragged": (
+        SpecError,
+        "update: keys are no table: their rows differ in length; expected numbers (2,) or (M, 2), M at least 1, for a matrix of 3 x 2.",
+        lambda w, c: update(w, [[1, 1], [1]], [[1, 1, 1]] * 2, HebbBatch()),
+    ),
+    "out that is no path": (
+        SpecError,
+        "update: out = 5; expected a path.",
+        lambda w, c: (np.save("w.npy", w), update("w.npy", [1, 1], [1, 1, 1], HebbBatch(), out=5)),  # type: ignore[arg-type]
+    ),
+    "new that is no path": (SpecError, "new_matrix: path = 5; expected a path.", lambda w, c: new_matrix(5, 2, 2)),  # type: ignore[arg-type]
+    "new of half a row": (
+        SpecError,
+        "new_matrix: n_values = 2.5; expected a whole number, at least 1.",
+        lambda w, c: new_matrix("new.zarr", 2.5, 2),  # type: ignore[arg-type]
+    ),
+    "new, larger than any": (
+        LimitError,
+        "new.zarr: 4294967296 x 4294967296 float32 are 6.71e+07 TiB; expected less than 8.39e+06 TiB.",
+        lambda w, c: new_matrix("new.zarr", 1 << 32, 1 << 32),
     ),
     "pairs": (
         SpecError,
@@ -725,14 +806,21 @@ def test_a_truncated_npy() -> None:
 def test_a_report_says_bytes_and_ratio() -> None:
     report = Report(
         rule="HebbBatch()", n_pairs=1, shape=(1000, 2000), dtype="int8", engine="cpu", threads=2, place="files", bytes_read=10**9,
-        bytes_written=2 * 10**9, seconds=2.0, copy_bandwidth=3e9, saturated=500_000, n_tiles=4, n_resumed=100,
+        bytes_written=2 * 10**9, seconds=2.0, copy_bandwidth=3e9, copy_bytes=1 << 28, saturated=500_000, beyond=7, n_tiles=4, n_resumed=100,
     )  # fmt: skip
     assert (report.bandwidth, report.ratio) == (1.5e9, 0.5)
     assert str(report) == (
         "HebbBatch(): 1 pair into 1000 x 2000 int8 in files, engine cpu, 2 threads, 4 tiles\n"
-        "read 1 GB, wrote 2 GB in 2 s: 1.5 GB/s, 0.50 of the 3 GB/s of a copy measured here\n"
+        "read 1 GB, wrote 2 GB in 2 s: 1.5 GB/s, 0.50 of the 3 GB/s of a copy measured here (256 MiB of it, one tile after the other)\n"
         "100 of 1000 rows had been finished before; the figures are of the others\n"
-        "500000 of 2000000 weights (25 %) were pushed to a bound or against it"
+        "500000 of 2000000 weights (25 %) were pushed to a bound or against it\n"
+        "7 weights lay beyond the bounds before, and were clipped to them"
+    )
+    few = dataclasses.replace(report, place="memory", bytes_read=1 << 24, bytes_written=(1 << 26) - (1 << 24) - 1)
+    assert str(few).splitlines()[1] == "read 0.0168 GB, wrote 0.0503 GB in 2 s: 0.0336 GB/s, too little to be held against a copy"
+    enough = dataclasses.replace(few, bytes_written=(1 << 26) - (1 << 24))
+    assert str(enough).splitlines()[1] == (
+        "read 0.0168 GB, wrote 0.0503 GB in 2 s: 0.0336 GB/s, 0.01 of the 3 GB/s of a copy measured here (256 MiB of it)"
     )
 
 
@@ -742,3 +830,36 @@ def test_new_matrices_are_zeros_that_take_no_room() -> None:
     assert np.array_equal(np.load("a.npy"), np.zeros((300, 500), np.int8))
     b = zarr.open_array("b.zarr", mode="r")
     assert (b.shape, b.dtype, b.chunks, b.nchunks_initialized) == ((10**5, 10**5), np.float32, (41, 10**5), 0)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "text"),
+    [
+        (
+            errno.EINVAL,
+            LimitError,
+            "x.npy: 300 x 500 int8 are 146 KiB, more than a file can have there. Make it smaller, or make a zarr folder, which has many files.",
+        ),
+        (errno.EACCES, StoreError, "x.npy: 300 x 500 int8 are 146 KiB, which cannot be made (Permission denied); choose another place."),
+    ],
+)
+def test_a_new_matrix_that_cannot_be_leaves_nothing(number: int, kind: type[Exception], text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(path: Path, *_: Any) -> None:
+        path.write_bytes(b"half")
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(matrices, "_make_npy", fails)
+    with pytest.raises(kind) as error:
+        new_matrix("x.npy", 300, 500, dtype="int8")
+    assert str(error.value) == text
+    assert not list(Path().iterdir())
+
+
+def test_a_new_matrix_larger_than_a_file_can_be_leaves_nothing() -> None:
+    with pytest.raises(LimitError) as error:
+        new_matrix("x.npy", 1 << 30, 1 << 30)  # 2^62 bytes: more than a file, or else an address, can have
+    assert str(error.value) == (
+        "x.npy: 1073741824 x 1073741824 float32 are 4.19e+06 TiB, more than a file can have there. "
+        "Make it smaller, or make a zarr folder, which has many files."
+    )
+    assert not list(Path().iterdir())

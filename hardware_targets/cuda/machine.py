@@ -22,7 +22,8 @@ from neuromem.hardware_targets.cuda.toolkit import Toolkit, find_toolkit
 
 INSTALL = "pip install 'neuromem[cuda]'"
 
-NEWER_DRIVER = "sudo apt install nvidia-driver, for a newer driver"
+NEW_DRIVER = "sudo apt install nvidia-driver, 580 or newer for CUDA 13, on a machine with an NVIDIA GPU"
+NEWER_DRIVER = "sudo apt install nvidia-driver, 580 or newer for CUDA 13"
 
 LEAST_CUDA, NEWEST_CUDA = 12, 13
 """The oldest and the newest CUDA that CuPy 14 has packages for; ``neuromem[cuda]`` brings the newest."""
@@ -92,7 +93,7 @@ class GpuMachine:
         try:
             library = ctypes.CDLL("libcuda.so.1")
         except OSError:
-            return Missing("driver", "there is no NVIDIA driver (libcuda.so.1 is not there)", "sudo apt install nvidia-driver")
+            return Missing("driver", "there is no NVIDIA driver (libcuda.so.1 is not there)", NEW_DRIVER)
         return ask_driver(library)
 
     def free_memory(self) -> int | Missing:
@@ -125,8 +126,11 @@ class GpuMachine:
         return {name.lower().replace("_", "-"): version for name, version in names if name}
 
     def requirements(self, package: str) -> list[str]:
-        """Return what an installed package asks for."""
-        return importlib.metadata.requires(package) or []
+        """Return what an installed package asks for; nothing of one that is not."""
+        try:
+            return importlib.metadata.requires(package) or []
+        except importlib.metadata.PackageNotFoundError:
+            return []
 
     def has_library(self, name: str) -> bool:
         """Tell whether CuPy will find a library of CUDA; this loads it, as CuPy will."""

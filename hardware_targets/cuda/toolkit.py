@@ -96,7 +96,10 @@ def _find_nvcc() -> Path:
     found = shutil.which("nvcc") or shutil.which("nvcc", path=str(DEFAULT / "bin"))
     if found is None:
         raise BackendMissingError(f"no CUDA toolkit: there is no nvcc on the PATH or in {DEFAULT / 'bin'}; {INSTALL}.")
-    return Path(found)
+    for path in (Path(found), Path(found).resolve()):
+        if path.parent.name == "bin":  # Brian2CUDA looks for bin/nvcc in the toolkit's folder
+            return path
+    raise BackendMissingError(f"no CUDA toolkit: {found} is in no folder bin of one; {INSTALL}.")
 
 
 def _ask(nvcc: Path, *arguments: str) -> str:

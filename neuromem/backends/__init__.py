@@ -21,8 +21,8 @@ BACKENDS: dict[str, tuple[str, str]] = {
 
 def backend_class(name: str) -> type[Backend]:
     """Return the class of the backend called ``name``; raise ``SpecError`` with the valid names otherwise."""
-    if name not in BACKENDS:
-        raise SpecError(f"backend {name!r}; expected one of {listing(BACKENDS)}{nearest(name, BACKENDS)}.")
+    if not isinstance(name, str) or name not in BACKENDS:
+        raise SpecError(f"backend {name!r}; expected one of {listing(BACKENDS)}{nearest(str(name), BACKENDS)}.")
     module, attribute = BACKENDS[name]
     found: type[Backend] = getattr(importlib.import_module(module), attribute)
     return found
@@ -30,6 +30,8 @@ def backend_class(name: str) -> type[Backend]:
 
 def backend_options(name: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return name and options, with ``brian2:cython`` spelled out as brian2 with ``codegen="cython"``."""
+    if not isinstance(name, str):
+        return name, options  # ``backend_class`` says what was expected
     plain, _, codegen = name.partition(":")
     if codegen and options.get("codegen", codegen) != codegen:
         raise SpecError(f"backend {name!r} with codegen = {options['codegen']!r}; expected one of the two.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import ctypes
 import gc
 import importlib.metadata
 import os
@@ -313,6 +314,7 @@ def make_project(folder: str, jobs: int, progress: Progress | None = None) -> No
             stdout=said,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
         try:
             while make.poll() is None:
@@ -335,6 +337,12 @@ def _first_error(lines: list[str]) -> str:
         x for x in said if re.search(r"\berror\b(?!\.)|\bfatal\b|undefined reference|cannot find|Killed|[Nn]o(t found| such| space)", x)
     ]
     return (errors or said or ["make said nothing"])[0]
+
+
+def _end_with_parent() -> None:
+    """Have make ended when this process is killed, so that no further compiler starts. Linux's prctl, PR_SET_PDEATHSIG."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _end_group(process: subprocess.Popen[Any]) -> None:

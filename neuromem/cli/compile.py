@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -38,8 +39,12 @@ def compile_model(
     request = read_request(model, set_ or [], protocol, unsafe_gaps)
     work = Work(request.memory, request.some_protocol() if request.spiking else None, tuple(arch), seed, not no_nvcc)
     began = time.perf_counter()
-    with ProgressBar("files") as progress:
-        manifest = compile_memory(work, backend, out, force, progress)
+    try:
+        with ProgressBar("files") as progress:
+            manifest = compile_memory(work, backend, out, force, progress)
+    except KeyboardInterrupt:
+        print(f"interrupted: {out} is not made, and nothing is left of it.", file=sys.stderr)
+        raise typer.Exit(130) from None
     done = f"compiled for {', '.join(manifest['archs'])}" if manifest["compiled"] else "generated"
     print(
         f"{out}: {done}, program {manifest['program_digest'][:12]}; {time.perf_counter() - began:.0f} s; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -87,6 +88,7 @@ def neuromem(
 
 def main() -> None:
     """Run the command line and exit: 0 if it worked, 1 after an error, 2 for wrong usage, 130 after Ctrl-C."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half made is put away, as after Ctrl-C
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names in any script, on a terminal of any locale

@@ -49,7 +49,7 @@ def plan(
     from neuromem.runs.predict import this_place
     from neuromem.runs.rates import H200
 
-    if device not in (None, "h200"):
+    if device is not None and device.lower() != "h200":
         raise SpecError(f"--device {device}: expected h200, or none, for this machine's.")
     request = read_request(model, set_ or [], protocol, trial=TrialOptions(patterns))
     case = case_of(request, cues, steps, rate, replicas)

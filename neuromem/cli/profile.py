@@ -18,12 +18,16 @@ RUNTIME = "neuromem.kernels.cupy.runtime"
 
 @contextmanager
 def profiled(wanted: bool) -> Iterator[None]:
-    """Print to standard error what was taken within, if it is wanted, also where it ends with an error."""
+    """Print to standard error what was taken within, if it is wanted, also where it is interrupted."""
     began, cpu, before = time.perf_counter(), time.process_time(), _traffic()
+    failed = False
     try:
         yield
+    except Exception:
+        failed = True
+        raise
     finally:
-        if wanted:
+        if wanted and not failed:
             print(report(time.perf_counter() - began, time.process_time() - cpu, before, _traffic()), end="", file=sys.stderr)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
 from pathlib import Path
@@ -31,8 +32,8 @@ def update(
     rule: Annotated[str, typer.Option("--rule", metavar="hebb|delta|oja|bcpnn", help="How they are learned.")] = "hebb",
     rate: Annotated[float, typer.Option("--rate", help="The rule's rate; of bcpnn, the step of its traces.")] = 1.0,
     decay: Annotated[float, typer.Option("--decay", help="Of hebb and delta: what is kept of the weights, 0 to 1.")] = 1.0,
-    low: Annotated[float, typer.Option("--low", help="The least weight.")] = -math.inf,
-    high: Annotated[float, typer.Option("--high", help="The greatest weight.")] = math.inf,
+    low: Annotated[float, typer.Option("--low", help="The least weight; of int8, -127 where none is given.")] = -math.inf,
+    high: Annotated[float, typer.Option("--high", help="The greatest weight; of int8, 127 where none is given.")] = math.inf,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="NEW", help="The new matrix; W stays as it is. .npy, or else zarr.", show_default=False)
     ] = None,
@@ -45,25 +46,34 @@ def update(
     new: Annotated[
         str | None, typer.Option("--new", metavar="VALUES,KEYS", help="Make W first: zeros of this size.", show_default=False)
     ] = None,
-    dtype: Annotated[str, typer.Option("--dtype", metavar="float32|int8", help="Of --new.")] = "float32",
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", metavar="float32|int8", help="Of --new. Default: float32.", show_default=False)
+    ] = None,
     activity: Annotated[
         float | None, typer.Option("--activity", help="Of --new with bcpnn: the probability that a unit is active.", show_default=False)
     ] = None,
 ) -> None:
     """Learn key-value pairs in a matrix on disk, tile by tile, and print the bytes moved in a second beside those of a copy.
 
-    The new matrix appears when it is whole. After Ctrl-C, or when the command was killed, the same command goes on.
+    The new matrix appears when it is whole. After Ctrl-C, or when the command was killed, the same command goes on, with --new as well.
 
     hebb learns all pairs at once (rank 1, or as many as there are), the others one after the other. Matrices of int8 take hebb with
-    whole numbers.
+    whole numbers, within -127 and 127 where --low and --high say nothing else.
     """
     chosen = rule_named(rule, rate, decay, low, high)
-    if new is None and (activity is not None or keys is None):
-        missing = "--keys is missing; expected a .npy file" if keys is None else "--activity is given without --new"
-        raise typer.BadParameter(f"{missing}.")
-    from neuromem.large import UpdateInterrupted, new_matrix
+    if new is None:
+        for option, given in (("--activity", activity), ("--dtype", dtype)):
+            if given is not None:
+                raise typer.BadParameter(f"{option} is given without --new.")
+        if keys is None:
+            raise typer.BadParameter("--keys is missing; expected a .npy file.")
+    from neuromem.large import UpdateInterrupted
     from neuromem.large import update as learn
+    from neuromem.large.matrices import remove
+    from neuromem.large.staging import goes_on
 
+    pairs = None if keys is None else array_of(keys), None if values is None else array_of(values)
+    made = ""
     if new is not None:
         n_values, n_keys = sizes(new)
         if (rule == "bcpnn") != (activity is not None):
@@ -72,26 +82,49 @@ def update(
                 if activity is not None
                 else "--new with --rule bcpnn: --activity is missing; expected the probability that a unit is active, such as 0.01."
             )
-        new_matrix(matrix, n_values, n_keys, dtype=dtype, activity=activity)
-        print(
-            f"{matrix}: {n_values} x {n_keys} {dtype} zeros"
-            if activity is None
-            else f"{matrix}: traces of {n_keys} x {n_values} independent units"
-        )
+        made = make(matrix, (n_values, n_keys), dtype or "float32", activity, chosen, out)
         if keys is None:
+            print(made)
             return
-    pairs = array_of(keys), None if values is None else array_of(values)  # type: ignore[arg-type]
-    with ProgressBar() as progress:
-        try:
+    stopped = ""
+    try:
+        with ProgressBar() as progress:
             report = learn(matrix, *pairs, chosen, out=out, engine=engine, threads=threads, tile_bytes=tile_bytes, progress=progress)
-        except UpdateInterrupted as interrupted:
-            stopped = str(interrupted)
-        else:
-            stopped = ""
+    except BaseException as error:
+        if made and not (out is not None and goes_on(out)):  # nothing came of it: the same command shall find what this one found
+            remove(matrix)
+        if not isinstance(error, UpdateInterrupted):
+            raise
+        stopped = str(error)
     if stopped:
         print(stopped, file=sys.stderr)
         raise typer.Exit(130)
+    if made:
+        print(made)
     print(report)
+
+
+def make(matrix: Path, shape: tuple[int, int], dtype: str, activity: float | None, rule: PlasticityRule, out: Path | None) -> str:
+    """Make the matrix of ``--new`` and return what to say of it: nothing where it is there already and its unfinished update goes on."""
+    import numpy as np
+
+    from neuromem.large.matrices import new_matrix, open_source
+    from neuromem.large.rules import kind_of
+    from neuromem.large.staging import check_free, goes_on
+
+    n_values, n_keys = shape
+    if os.path.lexists(matrix):
+        if out is not None and goes_on(out):
+            kind = kind_of(rule, np.dtype(np.float32))
+            found = open_source(matrix, kind.matrices, kind.vectors)
+            if (found.shape, str(found.dtype)) == (shape if activity is None else shape[::-1], dtype):
+                return ""
+    elif out is not None:
+        check_free(out)
+    new_matrix(matrix, n_values, n_keys, dtype=dtype, activity=activity)
+    if activity is None:
+        return f"{matrix}: {n_values} x {n_keys} {dtype} zeros"
+    return f"{matrix}: traces of {n_keys} x {n_values} independent units"
 
 
 def rule_named(name: str, rate: float, decay: float, low: float, high: float) -> PlasticityRule:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from neuromem.backends.base import Progress
 from neuromem.backends.brian2 import Column, ResultFiles
-from neuromem.backends.brian2cuda import SUPPORT, CompileError, compile_project, generate
+from neuromem.backends.brian2cuda import SUPPORT, CompileError, compile_project, generate, need_brian2cuda
 from neuromem.errors import BackendMissingError, SpecError, StoreError, listing, nearest
 from neuromem.hardware_targets.cuda.toolkit import check_archs, find_toolkit, jobs
 from neuromem.ir.matrix_checks import has_spikes
@@ -51,11 +53,14 @@ def make_brian2cuda(work: Work, folder: Path, progress: Progress | None) -> Made
     if not has_spikes(work.memory.network):
         SUPPORT.require("matrix", "brian2cuda")
     assert work.protocol is not None
+    need_brian2cuda()
     try:
         toolkit = find_toolkit()
     except BackendMissingError as missing:
         if work.nvcc:
-            raise BackendMissingError(f"backend 'brian2cuda': {missing} To generate the code only: --no-nvcc") from missing
+            raise BackendMissingError(
+                f"backend 'brian2cuda': {str(missing).rstrip('.')}. To generate the code only: --no-nvcc"
+            ) from missing
         toolkit = None
     archs = check_archs(work.archs, toolkit)
     program = lower_memory(work.memory, work.protocol, work.seed)
@@ -89,39 +94,81 @@ def compile_memory(work: Work, backend: str, folder: Path, force: bool = False, 
     maker = maker_named(backend)
     check_folder(folder, force)
     stage = folder.with_name(f"{folder.name}.partial")
-    if force:
-        shutil.rmtree(stage, ignore_errors=True)
+    with _staged(stage, force) as mark:
+        try:
+            made = maker(work, stage, progress)
+            manifest = {
+                "schema": SCHEMA,
+                "neuromem": importlib.metadata.version("neuromem"),
+                "model": work.memory.name,
+                "protocol": None if work.protocol is None else work.protocol.name,
+                "seed": work.seed,
+                "backend": backend,
+                "archs": list(made.archs),
+                "compiled": work.nvcc,
+                "program_digest": made.digest,
+                "versions": dict(made.versions),
+                "commands": dict(made.commands),
+                "results": made.results,
+            }
+            (stage / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+            (stage / "README.md").write_text(readme(manifest))
+            mark.unlink()
+            exchange(stage, folder, force)
+        except CompileError:
+            mark.write_text(KEPT)
+            raise
+        except BaseException as error:  # Ctrl-C too
+            shutil.rmtree(stage, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise StoreError(
+                    f"{folder}: it cannot be written ({error.strerror or error}); nothing is left of it. Choose another folder."
+                ) from error
+            raise
+    return manifest
+
+
+MARK = ".neuromem-compile"
+UNFINISHED, KEPT = "unfinished\n", "does not compile\n"
+
+
+@contextlib.contextmanager
+def _staged(stage: Path, force: bool) -> Iterator[Path]:
+    """Make the folder in which a program is compiled, and hold it; yield the file that marks it as ours until it is whole.
+
+    What a killed program left is replaced; what did not compile is kept until ``force``; what is not ours is never touched.
+    """
+    mark = stage / MARK
+    if stage.exists():
+        if not mark.is_file():
+            raise StoreError(
+                f"{stage}: it exists, and is not of neuromem compile; expected a name that is free: move it, or choose another --out."
+            )
+        with mark.open() as held:
+            if not _alone(held):
+                raise StoreError(f"{stage}: another program compiles there now; wait for it, or choose another --out.")
+            if held.read() == KEPT and not force:
+                raise StoreError(f"{stage}: what did not compile is kept there; if it is not needed, delete it: --force")
+            shutil.rmtree(stage)
     try:
         stage.mkdir()
     except FileExistsError:
-        raise StoreError(
-            f"{stage}: it exists: another program compiles there, or what it compiled is kept there; if it is not needed, delete it: --force"
-        ) from None
+        raise StoreError(f"{stage}: another program compiles there now; wait for it, or choose another --out.") from None
+    except OSError as error:
+        raise StoreError(f"{stage}: it cannot be made ({error.strerror}); expected a folder that can be written to.") from error
+    mark.write_text(UNFINISHED)
+    with mark.open() as held:
+        _alone(held)
+        yield mark
+
+
+def _alone(file: IO[str]) -> bool:
+    """Lock a file for as long as it is open; tell whether nobody else has."""
     try:
-        made = maker(work, stage, progress)
-        manifest = {
-            "schema": SCHEMA,
-            "neuromem": importlib.metadata.version("neuromem"),
-            "model": work.memory.name,
-            "protocol": None if work.protocol is None else work.protocol.name,
-            "seed": work.seed,
-            "backend": backend,
-            "archs": list(made.archs),
-            "compiled": work.nvcc,
-            "program_digest": made.digest,
-            "versions": dict(made.versions),
-            "commands": dict(made.commands),
-            "results": made.results,
-        }
-        (stage / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-        (stage / "README.md").write_text(readme(manifest))
-        exchange(stage, folder, force)
-    except CompileError:
-        raise
-    except BaseException:  # Ctrl-C too
-        shutil.rmtree(stage, ignore_errors=True)
-        raise
-    return manifest
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def result_names(files: ResultFiles) -> dict[str, Any]:
@@ -159,6 +206,7 @@ Written by neuromem {manifest["neuromem"]} with {versions}, from the Program wit
 {first}
 
 {lines}
-The driver must know the CUDA release that compiled it. Where nvcc or cuRAND are elsewhere than here: `make NVCC='@nvcc -ccbin g++'`, and
-`LD_LIBRARY_PATH`. Results are plain arrays in `results/`; `manifest.json` tells which file is what.
+The driver must know the CUDA release that compiled it. `makefile` names folders of the machine that wrote it (`-I`, `-L`), and `main` looks for
+`libcurand.so.10` there: where they lie elsewhere, edit these lines and compile again (`make clean; make NVCC='@nvcc -ccbin g++'`), or export
+`LD_LIBRARY_PATH` with the folder of `libcurand.so.10`. Results are plain arrays in `results/`; `manifest.json` tells which file is what.
 """

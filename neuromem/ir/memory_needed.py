@@ -94,6 +94,8 @@ def check_fits(
 
 def bytes_text(n: int) -> str:
     """Return ``1.5 GiB``."""
+    if n >= 1000 * 2**40:
+        return f"{n / 2**40:,.0f} TiB"
     for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if n >= size:
             return f"{n / size:.3g} {unit}"

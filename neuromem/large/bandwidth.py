@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,9 +19,17 @@ ROUNDS = 3
 SAMPLE = 1 << 28  # bytes of tiles that are copied in files
 
 
-def copy_in_memory(n_bytes: int, threads: int) -> float:
-    """Return the bytes read and written in a second of copying an array of ``n_bytes`` (at most 1 GiB) by ``threads`` threads, at best."""
-    return _copied(min(n_bytes, LARGEST, available_memory() // 4), threads)
+class Copy(NamedTuple):
+    """A copy of ``n_bytes``, and the bytes that it read and wrote in a second."""
+
+    n_bytes: int
+    bandwidth: float
+
+
+def copy_in_memory(n_bytes: int, threads: int) -> Copy:
+    """Measure copying an array of ``n_bytes`` (at most 1 GiB) by ``threads`` threads, at best."""
+    n_bytes = min(n_bytes, LARGEST, available_memory() // 4)
+    return Copy(n_bytes, _copied(n_bytes, threads))
 
 
 @functools.cache
@@ -35,8 +44,8 @@ def _copied(n_bytes: int, threads: int) -> float:
     return 2 * source.size / max(1e-9, min(seconds() for _ in range(ROUNDS)))
 
 
-def copy_in_files(source: Source, copied: Source, tiles: Sequence[Tile]) -> float:
-    """Return the bytes read and written in a second of copying the first tiles of the files onto the disk, one after the other."""
+def copy_in_files(source: Source, copied: Source, tiles: Sequence[Tile]) -> Copy:
+    """Measure copying the first tiles of the files onto the disk, one after the other."""
     moved, began, done = 0, time.perf_counter(), 0
     while done < len(tiles) and moved < 2 * SAMPLE:
         for name, matrix in source.matrices.items():
@@ -47,4 +56,4 @@ def copy_in_files(source: Source, copied: Source, tiles: Sequence[Tile]) -> floa
     for matrix in copied.matrices.values():
         for tile in tiles[:done]:
             matrix.sync(*tile)
-    return moved / max(1e-9, time.perf_counter() - began)
+    return Copy(moved // 2, moved / max(1e-9, time.perf_counter() - began))

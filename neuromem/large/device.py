@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuromem.backends import load_backend
-from neuromem.large.engines import HostEngine, Loaded, NotFiniteError
+from neuromem.large.engines import Counted, HostEngine, Loaded, NotFiniteError
 from neuromem.large.matrices import Source
 from neuromem.large.rules import Operation
 
@@ -49,15 +49,16 @@ class DeviceEngine(HostEngine):
                     arrays[name] = self._runtime.empty((stop - first, matrix.shape[1]), matrix.dtype)
         return Loaded(first, stop, arrays)
 
-    def compute(self, tile: Loaded) -> int:
+    def compute(self, tile: Loaded) -> Counted:
         """See ``TileEngine.compute``."""
         runtime = self._runtime
         with self._stream(), runtime.room():
+            beyond = self.operation.beyond(tile.arrays)
             pushed = self.operation.apply(self.kernels, tile.arrays, self._at_rows, self._at_columns, self._vectors, tile.first, tile.stop)
             for name, array in tile.arrays.items():
                 if array.dtype.kind == "f" and not runtime.get(runtime.cp.isfinite(array).all()):
                     raise NotFiniteError(tile.first, tile.stop, name)
-        return pushed
+        return pushed, beyond
 
     def store(self, tile: Loaded) -> None:
         """See ``TileEngine.store``."""

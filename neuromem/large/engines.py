@@ -26,6 +26,10 @@ class Loaded(NamedTuple):
     arrays: Arrays
 
 
+Counted = tuple[int, int]
+"""How many weights were pushed to a bound, and how many lay beyond the bounds before."""
+
+
 class TileEngine(Protocol):
     """Takes tiles from a source to a sink. Several threads call it at once, each with tiles of its own, in the order load, compute, store.
 
@@ -35,8 +39,8 @@ class TileEngine(Protocol):
     def load(self, first: int, stop: int) -> Loaded:
         """Bring the rows to where they are computed."""
 
-    def compute(self, tile: Loaded) -> int:
-        """Change them; return how many weights were pushed to a bound. Raises ``NotFiniteError``."""
+    def compute(self, tile: Loaded) -> Counted:
+        """Change them; return what is counted. Raises ``NotFiniteError``."""
 
     def store(self, tile: Loaded) -> None:
         """Bring them to the sink; they are on the disk when this returns."""
@@ -71,17 +75,18 @@ class HostEngine:
                 arrays[name] = np.empty((stop - first, matrix.shape[1]), matrix.dtype)
         return Loaded(first, stop, arrays)
 
-    def compute(self, tile: Loaded) -> int:
+    def compute(self, tile: Loaded) -> Counted:
         """See ``TileEngine.compute``."""
         operation = self.operation
         with np.errstate(over="ignore", invalid="ignore"):
+            beyond = operation.beyond(tile.arrays)
             pushed = operation.apply(
                 self.kernels, tile.arrays, operation.at_rows, operation.at_columns, self.source.vectors, tile.first, tile.stop
             )
             for name, array in tile.arrays.items():
                 if array.dtype.kind == "f" and not np.isfinite(array).all():
                     raise NotFiniteError(tile.first, tile.stop, name)
-        return pushed
+        return pushed, beyond
 
     def store(self, tile: Loaded) -> None:
         """See ``TileEngine.store``."""
@@ -116,11 +121,11 @@ def run_tiles(
     engine: TileEngine,
     tiles: Sequence[Tile],
     workers: int,
-    done: Callable[[int, int, int], None],
+    done: Callable[[int, int, int, int], None],
     progress: Callable[[], None] | None = None,
     stoppable: bool = True,
 ) -> None:
-    """Take the tiles through the engine with ``workers`` threads; call ``done(first, stop, pushed)`` for each, one at a time.
+    """Take the tiles through the engine with ``workers`` threads; call ``done(first, stop, pushed, beyond)`` for each, one at a time.
 
     Ctrl-C, and the first error, let the tiles under way end; without ``stoppable``, all tiles, for what is half changed is worth nothing.
     """
@@ -135,11 +140,11 @@ def run_tiles(
                 return
             try:
                 loaded = engine.load(*tile)
-                pushed = engine.compute(loaded)
+                counted = engine.compute(loaded)
                 engine.store(loaded)
                 del loaded  # before the next one is loaded
                 with one_at_a_time:
-                    done(*tile, pushed)
+                    done(*tile, *counted)
             except BaseException:
                 stop.set()
                 raise

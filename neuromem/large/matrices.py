@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from neuromem.errors import FileError, SpecError, StoreError, listing
+from neuromem.errors import FileError, LimitError, SpecError, StoreError, listing
+from neuromem.ir.memory_needed import bytes_text
 from neuromem.quantities import is_number, is_whole
 
 CHUNK = 1 << 24  # bytes of a chunk of a new zarr matrix, in whole rows
+MOST_BYTES = 1 << 63  # no system counts further
 DTYPES = ("float32", "int8")
 
 
@@ -359,9 +363,9 @@ def new_matrix(
 
     ``dtype`` is ``float32`` or ``int8``. With ``momentum``, a zarr group of ``w`` and ``momentum``. With ``activity``, a zarr group of the traces of
     BCPNN, (n_pre, n_post) = (``n_keys``, ``n_values``): all units are active with this probability, independently, so that w = 0.
-    Raises ``SpecError``, and ``StoreError`` when something is there already.
+    Raises ``SpecError``, ``LimitError`` for a size that cannot be, and ``StoreError`` when something is there already or cannot be written.
     """
-    path = Path(path)
+    path = path_of("new_matrix: path", path)
     for name, n in (("n_values", n_values), ("n_keys", n_keys)):
         if not is_whole(n) or n < 1:
             raise SpecError(f"new_matrix: {name} = {n!r}; expected a whole number, at least 1.")
@@ -377,9 +381,29 @@ def new_matrix(
     if not path.parent.is_dir():
         raise StoreError(f"{path}: there is no folder {path.parent}; create it, or choose another place.")
     shape, kind = (int(n_values), int(n_keys)), np.dtype(dtype)
+    n_bytes = shape[0] * shape[1] * kind.itemsize
+    size = f"{path}: {n_values} x {n_keys} {dtype} are {bytes_text(n_bytes)}"
+    if n_bytes >= MOST_BYTES:
+        raise LimitError(f"{size}; expected less than {bytes_text(MOST_BYTES)}.")
+    try:
+        _make_new(path, shape, kind, momentum, activity)
+    except BaseException as error:
+        remove(path)
+        if not isinstance(error, OSError):
+            raise
+        if error.errno in (errno.EINVAL, errno.EFBIG, errno.ENOMEM, errno.EOVERFLOW):
+            raise LimitError(
+                f"{size}, more than a file can have there. Make it smaller, or make a zarr folder, which has many files."
+            ) from None
+        raise StoreError(f"{size}, which cannot be made ({os.strerror(error.errno or 0)}); choose another place.") from error
+    return path
+
+
+def _make_new(path: Path, shape: tuple[int, int], kind: np.dtype[Any], momentum: bool, activity: float | None) -> None:
+    n_values, n_keys = shape
     if path.suffix == ".npy":
         _make_npy(path, shape, kind)
-    elif not several:
+    elif not momentum and activity is None:
         _make_zarr(path, shape, kind)
     else:
         import zarr
@@ -394,4 +418,16 @@ def new_matrix(
             _make_zarr(path / "w", shape[::-1], kind)
             traces = {"p_i": np.full(n_keys, p), "p_j": np.full(n_values, p), "bias": np.full(n_values, math.log(p))}
             write_vectors(path, {name: values.astype(np.float32) for name, values in traces.items()})
-    return path
+
+
+def path_of(name: str, given: Any) -> Path:
+    """Return the path that a user gave; raise ``SpecError`` where it is none."""
+    try:
+        return Path(given)
+    except TypeError:
+        raise SpecError(f"{name} = {given!r}; expected a path.") from None
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with all that is in it, where there is one."""
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)

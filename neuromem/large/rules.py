@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,7 +36,8 @@ IN_EIGHT_BITS = "changes below one step of 8 bits would be rounded away every ti
 class HebbBatch(PlasticityRule):
     """``W <- clip(decay W + rate sum_m v_m k_m^T, w_min, w_max)``: all pairs at once, with one decay and one clip.
 
-    For float32 matrices, and for int8 ones with ``rate`` = ``decay`` = 1 and whole bounds (-127 and 127 where none are given). With
+    For float32 matrices, and for int8 ones with ``rate`` = ``decay`` = 1 and whole bounds (-127 and 127 where none are given, so that -128 is
+    clipped, which the report counts; ``w_min=-128`` keeps it). With
     one pair it is what ``OuterProductRule(DotProduct(), Decay(decay), PlainStep(rate), w_min, w_max)`` does for each pair in turn.
     """
 
@@ -73,13 +74,17 @@ class Operation:
     """Tiles of multiples of so many rows are computed quickest."""
 
     def __init__(self, rule: Any, keys: np.ndarray, values: np.ndarray) -> None:
-        self.at_rows, self.at_columns = values, keys
+        self.at_rows, self.at_columns, self.text = values, keys, repr(rule)
 
     def apply(self, kernels: Any, tile: Arrays, at_rows: Any, at_columns: Any, vectors: Arrays, first: int, stop: int) -> int:
         """Change the rows ``first`` to ``stop``, which ``tile`` holds, in place, with the kernel modules ``outer``, ``bcpnn`` and ``counters`` of
         ``kernels``. All arrays are of the engine's kind; ``at_rows``, ``at_columns`` and ``vectors`` are whole, and not changed.
         """
         raise NotImplementedError
+
+    def beyond(self, tile: Arrays) -> int:
+        """Return how many weights of a tile, not changed yet, lie beyond bounds that are narrower than the type; 0 where that is not counted."""
+        return 0
 
     def final_vectors(self, vectors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the small arrays as they are after the update."""
@@ -144,6 +149,17 @@ class Counters(Operation):
                 f"update: {len(keys)} pairs at once on an int8 matrix; expected at most {MOST_PAIRS}: give them in several updates."
             )
         self.bounds = [int(b) for b in bounds]
+        self.text = repr(replace(rule, w_min=self.bounds[0], w_max=self.bounds[1]))
+
+    def beyond(self, tile: Arrays) -> int:
+        """See ``Operation.beyond``."""
+        w, (low, high) = tile["w"], self.bounds
+        found = 0
+        if low > -128 and w.size and int(w.min()) < low:
+            found += int((w < low).sum())
+        if high < 127 and w.size and int(w.max()) > high:
+            found += int((w > high).sum())
+        return found
 
     def apply(self, kernels: Any, tile: Arrays, at_rows: Any, at_columns: Any, vectors: Arrays, first: int, stop: int) -> int:
         """See ``Operation.apply``."""
@@ -238,6 +254,8 @@ def operation(rule: PlasticityRule, keys: Any, values: Any, shape: tuple[int, in
     keys = _pairs("keys", keys, n_keys, shape, dtype)
     if values is None and isinstance(rule, OuterProductRule) and isinstance(rule.loss, Variance):  # they play no part
         values = np.zeros((len(keys), n_values), dtype)
+    if values is None:
+        raise SpecError(f"update: the values are missing (--values); expected one for each key, as {rule!r} needs them.")
     values = _pairs("values", values, n_values, shape, dtype)
     if len(keys) != len(values):
         raise SpecError(f"update: {len(keys)} keys and {len(values)} values; expected as many of both, in pairs.")
@@ -246,14 +264,15 @@ def operation(rule: PlasticityRule, keys: Any, values: Any, shape: tuple[int, in
 
 def _pairs(name: str, given: Any, n: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> np.ndarray:
     """Return ``given`` as (M, n) in ``dtype``; raise ``SpecError`` for another shape, and for what does not fit."""
-    array = np.asarray(given)
+    expected = f"expected numbers ({n},) or (M, {n}), M at least 1, for a matrix of {shape[0]} x {shape[1]}"
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError):
+        raise SpecError(f"update: {name} are no table: their rows differ in length; {expected}.") from None
     if array.ndim == 1:
         array = array[None]
     if array.ndim != 2 or array.shape[1] != n or not len(array) or array.dtype.kind not in "biuf":
-        raise SpecError(
-            f"update: {name} of shape {np.shape(given)} and type {array.dtype}; expected numbers ({n},) or (M, {n}), M at least 1, "
-            f"for a matrix of {shape[0]} x {shape[1]}."
-        )
+        raise SpecError(f"update: {name} of shape {np.shape(given)} and type {array.dtype}; {expected}.")
     with np.errstate(over="ignore", invalid="ignore"):
         converted = np.ascontiguousarray(array, dtype)
     if dtype == np.int8:

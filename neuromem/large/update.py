@@ -17,12 +17,12 @@ import numpy as np
 
 from neuromem.errors import LimitError, NeuromemError, SpecError, StoreError
 from neuromem.ir.memory_needed import available_memory, bytes_text
-from neuromem.large.bandwidth import SAMPLE, copy_in_files, copy_in_memory
-from neuromem.large.engines import NotFiniteError, check_engine, make_engine, run_tiles
-from neuromem.large.matrices import Source, fingerprint, make_like, open_like, open_source, write_vectors
+from neuromem.large.bandwidth import Copy, copy_in_files, copy_in_memory
+from neuromem.large.engines import Counted, NotFiniteError, check_engine, make_engine, run_tiles
+from neuromem.large.matrices import Source, fingerprint, make_like, open_like, open_source, path_of, remove, write_vectors
 from neuromem.large.report import Report
 from neuromem.large.rules import Operation, kind_of, operation
-from neuromem.large.staging import Staging, Tile, opened
+from neuromem.large.staging import Staging, Tile, folder_of, opened
 from neuromem.quantities import is_whole
 from neuromem.spec.plasticity import PlasticityRule
 
@@ -81,12 +81,13 @@ def update(
         return job.in_memory()
     if out is None:
         raise SpecError(f"{source.path}: a file is not changed in place; expected the name of a new one: out=... (--out).")
+    out = path_of("update: out", out)
     try:
-        return job.in_files(Path(out))
+        return job.in_files(out)
     except NeuromemError:
         raise
     except OSError as error:
-        raise _write_error(Path(out), error) from error
+        raise _write_error(out, error) from error
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class _Job:
             source.vectors[name][:] = new
         seconds = time.perf_counter() - began
         copy = copy_in_memory(self.row_bytes * self.n_rows, self.threads)
-        return self._report("memory", self.n_rows, seconds, copy, count.pushed, len(tiles))
+        return self._report("memory", self.n_rows, seconds, copy, (count.pushed, count.beyond), len(tiles))
 
     def in_files(self, out: Path) -> Report:
         """Write the changed matrix as ``out``, or go on writing it."""
@@ -137,16 +138,16 @@ class _Job:
         with opened(out, self._request(before)) as staging:
             sink = _sink(staging, source, as_npy)
             multiple, workers = math.lcm(source.row_multiple, sink.row_multiple), self.threads + 1  # one waits for the disk
-            finished = [(first, stop) for first, stop, _ in staging.finished]
+            finished = [(first, stop) for first, stop, *_ in staging.finished]
             tiles = cut(self.n_rows, self._rows_of_a_tile(multiple, workers), finished)
             left = sum(stop - first for first, stop in tiles)
             self._check_disk(out, left)
             copy = _copy_bandwidth(staging, source, as_npy, tiles)
             count = _Count(self.progress, self.n_rows, self.n_rows - left)
 
-            def done(first: int, stop: int, pushed: int) -> None:
-                staging.record(first, stop, pushed)
-                count.add(first, stop, pushed)
+            def done(*entry: *tuple[int, int, int, int]) -> None:
+                staging.record(*entry)
+                count.add(*entry)
 
             engine = self._engine(sink)
             began = time.perf_counter()
@@ -162,10 +163,10 @@ class _Job:
                 staging.finished.clear()
                 raise StoreError(f"{path}: was written to while it was read, so that what came of it is not kept; try again.")
             write_vectors(staging.result, self.work.final_vectors(source.vectors))
-            pushed = sum(n for _, _, n in staging.finished)
+            counted = sum(entry[2] for entry in staging.finished), sum(entry[3] for entry in staging.finished)
             staging.publish()
             seconds = time.perf_counter() - began
-        return self._report("files", left, seconds, copy, pushed, len(tiles))
+        return self._report("files", left, seconds, copy, counted, len(tiles))
 
     def _engine(self, sink: Source) -> Any:
         return make_engine(self.engine, self.work, self.source, sink)
@@ -173,8 +174,10 @@ class _Job:
     def _request(self, fingerprint_of_source: str) -> dict[str, str]:
         """Return what an unfinished update must have in common with this one to be finished by it."""
         return {
-            "matrix": f"{self.source.path and self.source.path.resolve()} {fingerprint_of_source}",
-            "rule": repr(self.rule),
+            "matrix": str(self.source.path and self.source.path.resolve()),
+            "state of the matrix": fingerprint_of_source,
+            "rule": self.work.text,
+            "number of pairs": str(len(self.work.at_rows)),
             "pairs": hashlib.sha256(
                 repr(self.work.at_rows.shape).encode() + self.work.at_rows.tobytes() + self.work.at_columns.tobytes()
             ).hexdigest(),
@@ -200,7 +203,7 @@ class _Job:
         return rows
 
     def _check_disk(self, out: Path, rows: int) -> None:
-        needed = rows * self.row_bytes + min(SAMPLE, self.n_rows * self.row_bytes)
+        needed = rows * self.row_bytes  # the sample that is copied first is no larger, and is gone by then
         free = shutil.disk_usage(out.parent).free
         if needed > free:
             raise LimitError(
@@ -219,22 +222,24 @@ class _Job:
                 return f"{path}: {name}, rows {error.first} to {error.stop - 1}, has NaN or infinite weights already; expected finite ones."
         return f"{self._overshoot(error)} {path} is as it was."
 
-    def _report(self, place: str, rows: int, seconds: float, copy: float, pushed: int, n_tiles: int) -> Report:
+    def _report(self, place: str, rows: int, seconds: float, copy: Copy, counted: Counted, n_tiles: int) -> Report:
         source, reads = self.source, self.work.reads
         bytes_read = rows * sum(m.shape[1] * m.dtype.itemsize for name, m in source.matrices.items() if name in reads)
         return Report(
-            rule=repr(self.rule),
+            rule=self.work.text,
             n_pairs=len(self.work.at_rows),
             shape=source.shape,
             dtype=str(source.dtype),
             engine=self.engine,
-            threads=self.threads,
+            threads=max(1, min(self.threads, n_tiles)),
             place=place,
             bytes_read=bytes_read,
             bytes_written=rows * self.row_bytes,
             seconds=seconds,
-            copy_bandwidth=copy,
-            saturated=pushed if self.work.counts else None,
+            copy_bandwidth=copy.bandwidth,
+            copy_bytes=copy.n_bytes,
+            saturated=counted[0] if self.work.counts else None,
+            beyond=counted[1],
             n_tiles=n_tiles,
             n_resumed=self.n_rows - rows,
         )
@@ -244,11 +249,12 @@ class _Count:
     """How far an update is."""
 
     def __init__(self, progress: Progress | None, n_rows: int, rows: int = 0) -> None:
-        self.progress, self.n_rows, self.rows, self.pushed = progress, n_rows, rows, 0
+        self.progress, self.n_rows, self.rows, self.pushed, self.beyond = progress, n_rows, rows, 0, 0
 
-    def add(self, first: int, stop: int, pushed: int) -> None:
+    def add(self, first: int, stop: int, pushed: int, beyond: int) -> None:
         self.rows += stop - first
         self.pushed += pushed
+        self.beyond += beyond
 
     def tell(self) -> None:
         if self.progress is not None:
@@ -268,28 +274,24 @@ def _sink(staging: Staging, source: Source, as_npy: bool) -> Source:
     """Return the new matrix, for writing; make its files first where they are not there yet."""
     if not staging.result.exists():
         fresh = staging.folder / "fresh"
-        _remove(fresh)
+        remove(fresh)
         make_like(source, fresh, as_npy)
         fresh.rename(staging.result)
     return open_like(source, staging.result, as_npy)
 
 
-def _copy_bandwidth(staging: Staging, source: Source, as_npy: bool, tiles: list[Tile]) -> float:
+def _copy_bandwidth(staging: Staging, source: Source, as_npy: bool, tiles: list[Tile]) -> Copy:
     copied = staging.folder / "copied"
-    _remove(copied)
+    remove(copied)
     try:
         make_like(source, copied, as_npy)
         return copy_in_files(source, open_like(source, copied, as_npy), tiles)
     finally:
-        _remove(copied)
-
-
-def _remove(path: Path) -> None:
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        remove(copied)
 
 
 def _write_error(out: Path, error: OSError) -> StoreError:
-    folder = out.parent / f"{out.name}.partial"
+    folder = folder_of(out)
     kept = f"what was finished is in {folder}: " if folder.exists() else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(f"{out}: the disk is full; {kept}free some space, and give the same command again.")

@@ -14,7 +14,7 @@ from neuromem.ir.lower import lower
 from neuromem.ir.lower_matrix import lower_matrix_memory
 from neuromem.ir.matrix_checks import has_spikes
 from neuromem.ir.memory_needed import available_memory
-from neuromem.runs.rates import H200, Rates, brian2_rates, cpu_rates, gpu_rates, gpu_room
+from neuromem.runs.rates import FACTOR, H200, Rates, brian2_rates, cpu_rates, gpu_rates, gpu_room
 from neuromem.runs.work import Case, MatrixCase, SpikingCase, matrix_case, spiking_case
 from neuromem.spec.memory import MemoryModel
 
@@ -61,7 +61,8 @@ def this_place(machine: GpuMachine | None = None, device: Device | None = None) 
 class Prediction:
     """What an engine will take: bytes of tables and of cues and answers (or state), of ``room`` bytes; seconds to start, and of each operation.
 
-    ``refused`` says why it does not run such memories at all; the rest is then zero.
+    ``refused`` says why it does not run such memories at all; the rest is then zero. ``host_fits``: of a GPU, whether the host has room for
+    all cues and answers.
     """
 
     engine: str
@@ -70,11 +71,12 @@ class Prediction:
     start: float = 0.0
     operations: tuple[tuple[str, float], ...] = ()
     refused: str = ""
+    host_fits: bool = True
 
     @property
     def fits(self) -> bool:
         """Whether the memory has room."""
-        return self.memory <= self.room
+        return self.memory <= self.room and self.host_fits
 
     @property
     def work(self) -> float:
@@ -108,13 +110,21 @@ def _predicted(engine: str, case: Case, place: Place) -> Prediction:
     on_gpu = engine in GPU_ENGINES
     room = gpu_room(place.device, place.device_free) if on_gpu else place.memory
     operations = tuple((name, sum(map(rates.seconds, passes))) for name, passes in case.operations().items())
-    return Prediction(engine, case.tables + (case.device_room if on_gpu else case.room), room, rates.start, operations)
+    host_fits = not on_gpu or isinstance(case, SpikingCase) or case.room <= place.memory
+    memory = case.tables + (case.device_room if on_gpu else case.room)
+    return Prediction(engine, memory, room, rates.start, operations, host_fits=host_fits)
 
 
 def fastest(case: Case, place: Place, engines: tuple[str, ...] = ENGINES) -> Prediction | None:
-    """Return the engine that takes the least time in all, of those that run the case and have room for it; at a tie, the first."""
-    able = [p for name, p in predict(case, place).items() if name in engines and not p.refused and p.fits]
-    return min(able, key=lambda p: p.total, default=None)
+    """Return the engine that takes the least time in all, of those that run the case and have room for it; ``cpu`` where the two are about equal."""
+    able = {name: p for name, p in predict(case, place).items() if name in engines and not p.refused and p.fits}
+    best, cpu = min(able.values(), key=lambda p: p.total, default=None), able.get("cpu")
+    return cpu if best is not None and cpu is not None and cpu.total <= FACTOR * best.total else best
+
+
+def equal(cpu: Prediction, gpu: Prediction) -> bool:
+    """Tell whether a GPU is faster than ``cpu``, by less than predictions are right to."""
+    return gpu.total < cpu.total <= FACTOR * gpu.total
 
 
 def crossover(faster: Callable[[int], bool], most: int) -> int | None:
@@ -180,8 +190,9 @@ def choose(memory: MemoryModel, amount: int | None = None, interactive: bool = F
     gpu = fastest(case, place, tuple(name for name in place.engines if name in GPU_ENGINES and supports(name, memory, interactive)))
     if gpu is None:
         return Choice("cpu", f"no GPU backend that is here runs such a memory, or it does not fit {place.device.name}")
-    if here.fits and here.total <= gpu.total:
-        return Choice("cpu", f"a GPU does not pay here: about {seconds_text(here.total)}, and {seconds_text(gpu.total)} on {gpu.engine}")
+    if here.fits and here.total <= FACTOR * gpu.total:
+        why = "the two are about equal, as far as can be predicted" if equal(here, gpu) else "a GPU does not pay here"
+        return Choice("cpu", f"{why}: about {seconds_text(here.total)}, and {seconds_text(gpu.total)} on {gpu.engine}")
     why = f"and {seconds_text(here.total)} on cpu" if here.fits else "and does not fit the memory of cpu"
     return Choice(gpu.engine, f"it takes about {seconds_text(gpu.total)} on {place.device.name}, {why}")
 
@@ -199,7 +210,10 @@ def supports(backend: str, memory: MemoryModel, interactive: bool) -> bool:
 
 
 def seconds_text(seconds: float) -> str:
-    """Return ``1.2 ms``."""
+    """Return ``1.2 ms``, or ``15 days``."""
+    for unit, size in (("years", 31_557_600.0), ("days", 86_400.0), ("hours", 3600.0)):
+        if seconds >= 2 * size:
+            return f"{float(f'{seconds / size:.2g}'):,.0f} {unit}"
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size or unit == "us":
             return f"{seconds / size:.2g} {unit}" if seconds < 99.5 * size else f"{seconds / size:.0f} {unit}"

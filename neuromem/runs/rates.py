@@ -20,6 +20,7 @@ class Constant(NamedTuple):
 
 MEASURED = "measured, one thread of a recent Xeon with AVX-512, 2026-11-20"
 HERE = "measured, one thread of the machine that neuromem is developed on, 2026-11-28"
+SESSION = "measured on 2 cores with sessions, 2026-11-28"
 ASSUMED = "assumed: not measured"
 
 CONSTANTS: dict[str, Constant] = {
@@ -41,6 +42,9 @@ CONSTANTS: dict[str, Constant] = {
     "cpu_units": Constant(1.0e9, "1/s", f"states that are unpacked and compared, {HERE}"),
     "cpu_wait": Constant(1.0e-7, "s", f"a visit of asynchronous recall, {HERE}"),
     "cpu_launch": Constant(5e-6, "s", f"a call of a kernel with its arrays; {ASSUMED}"),
+    "host_taken": Constant(1.0e9, "1/s", f"numbers of arrays, checked and packed: 26e6 of int8 in 23 ms, {SESSION}"),
+    "host_touched": Constant(5e9, "B/s", f"a new table of 512 MiB, 44 to 170 ms, and 1.2 s where the memory is new to the machine as well; {SESSION}"),
+    "host_graded": Constant(8e7, "1/s", f"inputs of 64 bits and margins: 8 to 11 ns a unit of a cue, and 60 ns in new memory; {SESSION}"),
     "cpu_step": Constant(5e-7, "s", "a step of a network of 50 neurons, as in C++, measured"),
     "cpu_start": Constant(0.5, "s", "NumPy and numba, with kernels that were compiled before, measured"),
     # Brian2 with codegen numpy, which is neuromem's default
@@ -66,7 +70,10 @@ CONSTANTS: dict[str, Constant] = {
     "brian2cuda_step": Constant(6e-5, "s", f"twelve launches of 5 us; {ASSUMED}"),
     "brian2cuda_start": Constant(160.0, "s", "nvcc, a small network on two cores, measured"),
 }  # fmt: skip
-"""All numbers that predictions are made of. Estimates come out right to a factor of about 2 where they are measured; elsewhere nobody knows."""
+"""All numbers that predictions are made of. Kernels come out right to a factor of about 2 where they are measured; elsewhere nobody knows."""
+
+FACTOR = 3
+"""What a session takes on cpu is right to about this factor, from 10 ms on and once kernels are loaded (``SESSIONS`` in tests/cuda/test_plan.py). Times closer than that are equal."""
 
 H200 = Device("NVIDIA H200", 139 * 2**30, (9, 0), 132, 1.98e9, 3.2e9, 6144, 50 * 2**20)
 """The data sheet: 4.8 TB/s, and 67 TFLOP/s in float32."""
@@ -97,6 +104,9 @@ class Rates:
     lanes: int
     link: float
     start: float
+    taken: float
+    touched: float
+    graded: float
 
     def cache(self, table: float) -> Cache:
         """Return the fastest place that holds a table."""
@@ -113,6 +123,9 @@ class Rates:
             + work.steps * self.step
             + work.waits * self.wait * math.ceil(work.abreast / self.lanes)
             + work.passed / self.link
+            + work.taken / self.taken
+            + work.touched / self.touched
+            + work.graded / self.graded
         )
 
 
@@ -145,6 +158,9 @@ def cpu_rates(threads: int, replicas_apart: int) -> Rates:
         lanes=threads,
         link=math.inf,
         start=_c("cpu_start"),
+        taken=_c("host_taken"),
+        touched=_c("host_touched"),
+        graded=_c("host_graded"),
     )
 
 
@@ -164,6 +180,9 @@ def brian2_rates() -> Rates:
         lanes=1,
         link=math.inf,
         start=_c("brian2_start"),
+        taken=math.inf,
+        touched=math.inf,
+        graded=math.inf,
     )
 
 
@@ -186,6 +205,9 @@ def gpu_rates(device: Device, engine: str) -> Rates:
         lanes=device.n_multiprocessors,
         link=_c("gpu_link"),
         start=_c(f"{engine}_start"),
+        taken=_c("host_taken"),
+        touched=math.inf,
+        graded=_c("host_graded"),
     )
 
 

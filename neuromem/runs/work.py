@@ -20,19 +20,28 @@ from neuromem.spec.hebbian import BayesianHebbian, PseudoInverse, Storkey
 from neuromem.spec.memory import MemoryModel
 from neuromem.spec.outer_product import MomentumStep, OuterProductRule
 from neuromem.spec.population import View
-from neuromem.spec.units import Polynomial, Threshold
+from neuromem.spec.units import Polynomial, Sign, Threshold
 
 BLOCK = 64
 """Cues that share one pass over a table that all of them read; patterns of which eight share one pass that writes it."""
 
 # Elementary operations that one of these takes, as our kernels do it.
 COUNTED = 3  # bit operations: to count one bit in bit planes, by full adders; to weigh one bit of a softmax read
+ROW = 64  # changes of a word: to visit a row of a table of rows; 0.06 to 0.12 us on 2 cores, measured 2026-11-28
 MASKED = 3  # multiply-adds: to add one unit of a packed bipolar pattern
+SUMMED = (
+    40  # multiply-adds: to change one weight by Storkey's rule, whose sums have an order; 0.7 to 1.2 ns on 2 cores, measured 2026-11-28
+)
+REAL = 7  # multiply-adds: one of a softmax read of real numbers, likewise
 POWER = 8  # multiply-adds: for the difference of two powers, of polynomial units
 LOGARITHM = 20  # multiply-adds: for the logarithm of a Bayesian weight
 CODED = 16  # changes of a word: to sort, code and merge one synapse of a table of rows
 
 CODE_BYTES = 2  # of a synapse in a table of rows (see kernels.sparse)
+GRADED_BYTES, SIGNED_BYTES = (
+    20,
+    30,
+)  # of a cue and unit whose input and margin are worked out, of winners and of signs; measured on 2 cores, 2026-11-28
 CELL_BYTES = 100  # of a neuron: state and coefficients
 STEPS_TO_REST = 4  # of a recall to a fixed point
 RATE = 10.0  # spikes a second of a spiking unit, on average
@@ -46,7 +55,9 @@ class Work:
     ``read`` and ``updated``: bytes of a table of ``table`` bytes, which says what cache they come from; those of an update count twice, there and back.
     ``multiply_adds`` in float32, ``bits`` compared or combined, ``scattered`` words changed at random, ``plastic`` synapses that
     learn, ``cells`` and ``units`` brought to their next state. These come on top: ``launches`` (calls of a kernel), ``steps`` of
-    simulated time, ``waits`` (units visited one after the other) of ``abreast`` cues, ``passed`` bytes between the host and where the table is.
+    simulated time, ``waits`` (units visited one after the other) of ``abreast`` cues, ``passed`` bytes between the host and where the table is;
+    and of the host ``taken`` numbers of the user's arrays, which are checked and packed, bytes of a new table that are ``touched`` for the first
+    time, and ``graded`` units of cues whose margin is worked out.
     """
 
     table: float = 0.0
@@ -63,23 +74,31 @@ class Work:
     waits: float = 0.0
     abreast: float = 1.0
     passed: float = 0.0
+    taken: float = 0.0
+    touched: float = 0.0
+    graded: float = 0.0
 
 
-def room(program: MatrixProgram, n_cues: int) -> int:
-    """Return roughly the bytes of cues and answers: of each, packed units, and where they are graded, booleans and 64-bit inputs."""
-    n_pre, n_post = program.pre.size, program.post.size
-    return n_cues * ((n_pre + n_post) // 4 if program.storage == "rows" else 2 * n_pre + 10 * n_post)
+def room(program: MatrixProgram, n_cues: int, graded: bool = True) -> int:
+    """Return roughly the bytes of cues and answers on the host: of each, packed units, booleans, and what is graded."""
+    p, q = program.pre.size, program.post.size
+    each = SIGNED_BYTES if isinstance(program.post.cell, Sign) else GRADED_BYTES
+    return n_cues * ((p + q) // 4 if program.storage == "rows" else 2 * (p + q) + each * q * graded)
 
 
 @dataclass(frozen=True)
 class MatrixCase:
-    """A memory without spikes that stores ``n_patterns`` and recalls ``n_cues``, in ``n_steps`` steps each. ``active``: units of a cue and of a content."""
+    """A memory without spikes that stores ``n_patterns`` and recalls ``n_cues``, in ``n_steps`` steps each.
+
+    ``active``: units of a cue and of a content. ``graded``: the inputs of all units are read once more, and margins worked out of them.
+    """
 
     program: MatrixProgram
     n_patterns: int
     n_cues: int
     n_steps: int
     active: tuple[int, int]
+    graded: bool
 
     @property
     def size(self) -> int:
@@ -104,7 +123,7 @@ class MatrixCase:
     @property
     def room(self) -> int:
         """Bytes of patterns, cues and answers on the host."""
-        return room(self.program, self.n_cues) + round(self._stored)
+        return room(self.program, self.n_cues, self.graded) + round(self._stored)
 
     @property
     def _stored(self) -> float:
@@ -114,8 +133,10 @@ class MatrixCase:
 
     @property
     def device_room(self) -> int:
-        """Bytes of cues and answers on a GPU, where one part of them is at a time."""
-        return room(self.program, min(self.n_cues, max(1, STATE_NUMBERS // max(self.program.pre.size, self.program.post.size))))
+        """Bytes of cues and answers on a GPU, where one part of them is at a time: booleans of both, and 64-bit inputs."""
+        p, q = self.program.pre.size, self.program.post.size
+        part = min(self.n_cues, max(1, STATE_NUMBERS // max(p, q)))
+        return part * ((p + q) // 4 if self.program.storage == "rows" else 2 * p + 10 * q)
 
     @property
     def _row_bytes(self) -> int:
@@ -125,7 +146,15 @@ class MatrixCase:
 
     def operations(self) -> dict[str, list[Work]]:
         """Return the passes of storing all patterns, and of recalling all cues."""
-        return {f"store {self.n_patterns}": self._store(), f"recall {self.n_cues}": self._recall()}
+        taken = self._numbers(self.n_patterns, self.program.pre, self.active[0])
+        if not self.program.recurrent:
+            taken += self._numbers(self.n_patterns, self.program.post, self.active[1])
+        host = Work(taken=taken, touched=self.tables)
+        return {f"store {self.n_patterns}": [*self._store(), host], f"recall {self.n_cues}": self._recall()}
+
+    def _numbers(self, n: int, units: UnitTable, active: int) -> float:
+        """Numbers of the arrays of ``n`` patterns, as a user gives them: of active units, or of all."""
+        return 1.0 * n * (active or units.size)
 
     def _given(self, n: int, units: UnitTable, active: int) -> float:
         """Bytes of ``n`` patterns as they are handed over: real numbers, the numbers of active units, or bits."""
@@ -138,8 +167,10 @@ class MatrixCase:
         program, m = self.program, float(self.n_patterns)
         p, q, (kp, kq), table = program.pre.size, program.post.size, self.active, float(self.tables)
         given = self._stored
-        if program.storage in ("bits", "rows"):
-            return [Work(table, scattered=m * kp * kq * (CODED if program.storage == "rows" else 1), launches=1, passed=given)]
+        if program.storage == "rows":
+            return [Work(table, scattered=CODED * m * kp * kq + ROW * p, launches=1, passed=given)]
+        if program.storage == "bits":
+            return [Work(table, scattered=m * kp * kq, launches=1, passed=given)]
         if program.storage in ("patterns", "hidden"):
             return [Work(table, updated=2 * table, launches=1, passed=given)]
         synapses, both = 1.0 * p * q, m * p * q
@@ -149,9 +180,9 @@ class MatrixCase:
             return [count, Work(table, updated=4 * 8 * synapses, launches=4)]
         rule = program.rule
         if isinstance(rule, Storkey):  # inputs are read, weights updated
-            return [Work(table, updated=m * 12 * synapses, launches=2 * m, passed=given)]
-        if isinstance(rule, PseudoInverse):
-            return [Work(table, multiply_adds=both + m * m * p, updated=8 * synapses, launches=8, passed=given)]
+            return [Work(table, read=m * 4 * synapses, updated=m * 8 * synapses, multiply_adds=SUMMED * both, launches=2 * m, passed=given)]
+        if isinstance(rule, PseudoInverse):  # weights are worked out when they are asked for
+            return [Work(table, launches=1, passed=given)]
         if isinstance(rule, BayesianHebbian):
             return [Work(table, updated=m * 16 * synapses, multiply_adds=LOGARITHM * both, launches=2 * m, passed=given)]
         assert isinstance(rule, OuterProductRule)
@@ -162,8 +193,16 @@ class MatrixCase:
     def _recall(self) -> list[Work]:
         program, b, steps = self.program, float(self.n_cues), float(self.n_steps)
         passed = sum(self._given(self.n_cues, *end) for end in ((program.pre, self.active[0]), (program.post, 0)))
-        host = Work(units=0.0 if program.single_step else steps * b * program.post.size, launches=1, passed=passed)
-        return [replace(work, launches=steps * work.launches) for work in self._step(b, steps)] + [host]
+        taken = self._numbers(self.n_cues, program.pre, self.active[0])
+        host = Work(units=0.0 if program.single_step else steps * b * program.post.size, launches=1, passed=passed, taken=taken)
+        passes = [replace(work, launches=steps * work.launches) for work in self._step(b, steps)] + [host]
+        if isinstance(program.rule, PseudoInverse):
+            m, n = float(self.n_patterns), float(program.pre.size)
+            passes = [Work(float(self.tables), multiply_adds=m * n * n + m * m * n, updated=8 * n * n, launches=8), *passes]
+        if not self.graded:
+            return passes
+        inputs = [replace(work, waits=0.0) for work in self._step(b, 1.0)]
+        return [*passes, *inputs, Work(graded=b * program.post.size, passed=8 * b * program.post.size)]
 
     def _step(self, b: float, steps: float) -> list[Work]:
         """Return the passes of all steps, with the launches of one."""
@@ -184,8 +223,9 @@ class MatrixCase:
                 Work(table, read=often * m * q / 8, multiply_adds=steps * weighed * b * m * q, waits=visits, abreast=b, launches=1),
             ]
         if program.storage == "hidden":
-            return [Work(table, read=2 * often * 4 * m * q, multiply_adds=steps * 2 * b * m * q, launches=3)]
-        return [Work(table, read=often * 4 * p * q, multiply_adds=steps * b * p * q, waits=visits, abreast=b, launches=2)]
+            return [Work(table, read=2 * often * 4 * m * q, multiply_adds=steps * REAL * 2 * b * m * q, launches=3)]
+        packed = often * 8 * p * q if b > 1 else 0.0  # BLAS brings a matrix into an order of its own, but for one cue
+        return [Work(table, read=often * 4 * p * q, updated=packed, multiply_adds=steps * b * p * q, waits=visits, abreast=b, launches=2)]
 
 
 @dataclass(frozen=True)
@@ -251,7 +291,7 @@ def matrix_case(memory: MemoryModel, n_patterns: int, n_cues: int | None = None,
         raise SpecError(f"{memory.name}: steps = {steps}; its answer is one read: expected 1, or none.")
     k = memory.parameters.get("k")
     active = active_units(program.pre, k), active_units(program.post, k if program.recurrent else memory.parameters.get("k_content"))
-    return MatrixCase(program, n_patterns, cues, steps, active)
+    return MatrixCase(program, n_patterns, cues, steps, active, graded=program.storage != "rows")
 
 
 def spiking_case(memory: MemoryModel, n_steps: int | None = None, rate: float = RATE, replicas: int = 1) -> SpikingCase:

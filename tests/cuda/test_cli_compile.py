@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cli_testing import Said, say
 from made_up_nvcc import COMPILES, make_toolkit
 
+from neuromem.exports.compile import MARK, UNFINISHED
 from neuromem.hardware_targets.cuda import toolkit
 
 pytest.importorskip("brian2cuda", reason="brian2cuda is not installed; pip install 'neuromem[cuda]'")
@@ -124,10 +127,7 @@ def test_code_that_does_not_compile_is_kept_beside(nvcc: Path, tmp_path: Path) -
     assert not out.exists()
     assert (tmp_path / "project.partial" / "network.cu").is_file()
     again = compiled(out)
-    assert again.err == (
-        f"error: {out}.partial: it exists: another program compiles there, or what it compiled is kept there; "
-        "if it is not needed, delete it: --force\n"
-    )
+    assert again.err == (f"error: {out}.partial: what did not compile is kept there; if it is not needed, delete it: --force\n")
     shutil.rmtree(nvcc.parent)
     make_toolkit(tmp_path / "cuda")
     assert compiled(out, "--force").status == 0
@@ -164,3 +164,53 @@ def alive(pids: set[str]) -> list[str]:
             if Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0] != "Z":
                 found.append(pid)
     return found
+
+
+def test_a_folder_that_is_not_ours_stays(nvcc: Path, tmp_path: Path) -> None:
+    out = tmp_path / "project"
+    mine = tmp_path / "project.partial"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("thesis")
+    for force in ((), ("--force",)):
+        said = compiled(out, *force)
+        assert said.status == 1
+        assert said.err == (
+            f"error: {mine}: it exists, and is not of neuromem compile; expected a name that is free: move it, or choose another --out.\n"
+        )
+    assert (mine / "thesis.txt").read_text() == "thesis"
+
+
+def test_what_a_killed_program_left_is_replaced_and_what_another_holds_is_not(nvcc: Path, tmp_path: Path) -> None:
+    out = tmp_path / "project"
+    left = tmp_path / "project.partial"
+    left.mkdir()
+    mark = left / MARK
+    mark.write_text(UNFINISHED)
+    with mark.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        said = compiled(out)
+        assert (said.status, said.err) == (1, f"error: {left}: another program compiles there now; wait for it, or choose another --out.\n")
+    assert compiled(out).status == 0
+    assert not (out / MARK).exists()
+    assert not left.exists()
+
+
+def test_a_program_that_is_ended_takes_its_compilers_along(nvcc: Path, tmp_path: Path) -> None:
+    shutil.rmtree(nvcc.parent)
+    make_toolkit(tmp_path / "cuda", compiles=f"echo $$ >> {tmp_path}/pids; exec sleep 600")
+    command = [sys.executable, "-m", "neuromem", "compile", "ca3-cam", "--backend", "brian2cuda", "--arch", "sm_90", "--out", "project"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    pids = tmp_path / "pids"
+    wait_until(lambda: pids.exists() and len(pids.read_text().split()) > 0)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    wait_until(lambda: not any(Path("/proc", pid).exists() for pid in pids.read_text().split()))
+    assert process.returncode == 143
+    assert not (tmp_path / "project.partial").exists()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)

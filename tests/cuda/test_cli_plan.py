@@ -38,7 +38,10 @@ PLANS: dict[str, tuple[type[GpuMachine], str]] = {
     "hopfield_large": (WithoutGpu, "hopfield --set n=16384 --patterns 1600"),
     "hopfield_here": (WithGpu, "hopfield --set n=16384 --patterns 1600"),
     "hopfield_h200": (WithGpu, "hopfield --set n=16384 --patterns 1600 --device h200"),
-    "willshaw_pays": (WithGpu, "willshaw --set n=65536 --set k=16 --patterns 300000 --cues 16384 --steps 2"),
+    "willshaw_equal": (WithGpu, "willshaw --set n=65536 --set k=16 --patterns 300000 --cues 8192 --steps 2"),
+    "willshaw_many_cues": (WithGpu, "willshaw --set n=65536 --set k=16 --patterns 300000 --cues 16384 --steps 2"),
+    "hetero_pays": (WithGpu, "hetero --set n=32768 --set n_content=32768 --patterns 1000"),
+    "hetero_no_gpu": (WithoutGpu, "hetero --set n=65536 --set n_content=65536 --patterns 10"),
     "willshaw_rows": (WithGpu, "willshaw --set n=1000000 --patterns 1000"),
     "hetero_device_too_small": (SmallGpu, "hetero --set n=16384 --set n_content=16384 --patterns 10"),
     "bcpnn_too_large": (WithGpu, "bcpnn --set n=10000000 --patterns 10"),
@@ -78,6 +81,17 @@ def test_a_plan_builds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory of 728 TiB is planned as any other."""
     on(WithoutGpu, monkeypatch)
     assert "It fits neither here nor on NVIDIA H200" in say("plan", "bcpnn", "--set", "n=10000000").out
+
+
+def test_the_name_of_a_device_is_taken_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    on(WithGpu, monkeypatch)
+    assert say("plan", "hopfield", "--device", "H200") == say("plan", "hopfield", "--device", "h200")
+
+
+def test_brian2_is_marked_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    on(WithGpu, monkeypatch)
+    monkeypatch.setattr("neuromem.analysis.plan.find_spec", lambda _: None)
+    assert "\nbrian2 (not installed)  14.6 KiB  16 GiB " in say("plan", "ca3-cam").out
 
 
 NO_GPU = "backend auto: cpu, because no GPU can be used here; missing: driver, CuPy, Brian2CUDA, toolkit (neuromem doctor --gpu)\n"

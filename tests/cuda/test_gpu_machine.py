@@ -13,7 +13,16 @@ import pytest
 from gpu_machines import CARD, NO_DRIVER, WithGpu, WithoutGpu
 
 from neuromem.errors import BackendMissingError
-from neuromem.hardware_targets.cuda.machine import Driver, GpuMachine, Missing, ask_driver, ask_free_memory, missing, require_device
+from neuromem.hardware_targets.cuda.machine import (
+    NEWER_DRIVER,
+    Driver,
+    GpuMachine,
+    Missing,
+    ask_driver,
+    ask_free_memory,
+    missing,
+    require_device,
+)
 from neuromem.hardware_targets.cuda.toolkit import Toolkit
 
 INSTALL = "pip install 'neuromem[cuda]'"
@@ -103,7 +112,7 @@ def test_a_driver_is_asked_as_its_header_says(cuda_h: Path, tmp_path: Path) -> N
         ({"INIT": 34}, Missing("driver", "the NVIDIA driver does not start (error 34)", "nvidia-smi, which says more")),
         ({"INIT": 100}, Missing("device", "the NVIDIA driver sees no GPU", "nvidia-smi -L, to see what there is, or work on a machine that has one")),
         ({"COUNT": 0}, Missing("device", "the NVIDIA driver sees no GPU", "nvidia-smi -L, to see what there is, or work on a machine that has one")),
-        ({"VERSION": 11080}, Missing("driver", "the NVIDIA driver runs CUDA 11.8 at most; expected 12.0 or newer", "sudo apt install nvidia-driver, for a newer driver")),
+        ({"VERSION": 11080}, Missing("driver", "the NVIDIA driver runs CUDA 11.8 at most; expected 12.0 or newer", NEWER_DRIVER)),
     ],
 )  # fmt: skip
 def test_a_driver_that_cannot_be_used(
@@ -158,13 +167,13 @@ def test_all_that_is_missing_is_named_at_once() -> None:
     with pytest.raises(BackendMissingError) as refused:
         require_device("cupy", WithoutGpu())
     assert str(refused.value) == (
-        "backend 'cupy' cannot run here: there is no NVIDIA driver (libcuda.so.1 is not there), type: sudo apt install nvidia-driver; "
+        "backend 'cupy' cannot run here: there is no NVIDIA driver (libcuda.so.1 is not there), type: sudo apt install nvidia-driver, 580 or newer for CUDA 13, on a machine with an NVIDIA GPU; "
         f"CuPy is not installed, type: {INSTALL}. Run on backend 'cpu', or ask: neuromem doctor --gpu"
     )
     with pytest.raises(BackendMissingError) as refused:
         require_device("brian2cuda", WithoutGpu())
     assert str(refused.value) == (
-        "backend 'brian2cuda' cannot run here: there is no NVIDIA driver (libcuda.so.1 is not there), type: sudo apt install nvidia-driver; "
+        "backend 'brian2cuda' cannot run here: there is no NVIDIA driver (libcuda.so.1 is not there), type: sudo apt install nvidia-driver, 580 or newer for CUDA 13, on a machine with an NVIDIA GPU; "
         f"Brian2CUDA is not installed, type: {INSTALL}; no CUDA toolkit: there is no nvcc on the PATH, type: module load cuda. "
         "Run on backend 'cpu', or ask: neuromem doctor --gpu"
     )
@@ -223,7 +232,7 @@ def installed(**changed: str | None) -> dict[str, str]:
         ("brian2cuda", {"installed": installed(brian2="2.11.0")},
          [Missing("Brian2", "Brian2 2.11.0 is installed, but Brian2CUDA 1.0b1 needs 2.10.1 exactly", "pip install brian2==2.10.1")]),
         ("brian2cuda", {"found": OLD_DRIVER},
-         [Missing("driver", "the CUDA toolkit is 13.0, and the driver runs CUDA 12.4 at most", "sudo apt install nvidia-driver, for a newer driver")]),
+         [Missing("driver", "the CUDA toolkit is 13.0, and the driver runs CUDA 12.4 at most", NEWER_DRIVER)]),
         ("brian2cuda", {"found": PASCAL},
          [Missing("device", "Old Card has compute capability 6.1, and the CUDA toolkit (CUDA 13) needs 7.5",
                   "install CUDA toolkit 12, or work on a machine with a newer GPU")]),

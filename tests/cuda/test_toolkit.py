@@ -49,7 +49,7 @@ def test_the_first_toolkit_counts_by_variable_path_and_default(tmp_path: Path, b
     nvcc = make_toolkit(tmp_path / "default")
     assert find_toolkit() == Toolkit(nvcc, "13.0", ARCHS, (), ())
     (bare / "nvcc").symlink_to(make_toolkit(tmp_path / "12", "12.4"))
-    assert find_toolkit() == Toolkit(bare / "nvcc", "12.4", ARCHS, (), ())
+    assert find_toolkit() == Toolkit(tmp_path / "12" / "bin" / "nvcc", "12.4", ARCHS, (), ())
     monkeypatch.setenv("CUDA_PATH", str(tmp_path / "other"))
     other = make_toolkit(tmp_path / "other")
     assert find_toolkit().nvcc == other

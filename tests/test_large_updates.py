@@ -651,7 +651,7 @@ REFUSED: dict[str, tuple[type[NeuromemError], str, Any]] = {
     ),
     "new, larger than any": (
         LimitError,
-        "new.zarr: 4294967296 x 4294967296 float32 are 6.71e+07 TiB; expected less than 8.39e+06 TiB.",
+        "new.zarr: 4294967296 x 4294967296 float32 are 67,108,864 TiB; expected less than 8,388,608 TiB.",
         lambda w, c: new_matrix("new.zarr", 1 << 32, 1 << 32),
     ),
     "pairs": (
@@ -859,7 +859,7 @@ def test_a_new_matrix_larger_than_a_file_can_be_leaves_nothing() -> None:
     with pytest.raises(LimitError) as error:
         new_matrix("x.npy", 1 << 30, 1 << 30)  # 2^62 bytes: more than a file, or else an address, can have
     assert str(error.value) == (
-        "x.npy: 1073741824 x 1073741824 float32 are 4.19e+06 TiB, more than a file can have there. "
+        "x.npy: 1073741824 x 1073741824 float32 are 4,194,304 TiB, more than a file can have there. "
         "Make it smaller, or make a zarr folder, which has many files."
     )
     assert not list(Path().iterdir())

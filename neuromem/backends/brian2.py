@@ -304,12 +304,13 @@ def make_project(folder: str, jobs: int, progress: Progress | None = None) -> No
     """
     sources = re.findall(r"^SRCS = (.*)$", Path(folder, "makefile").read_text(), re.MULTILINE)[0].split()
     objects = [Path(folder, source).with_suffix(".o") for source in sources]
+    outside = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}  # of a make around us
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as said:
         # a group of its own: Ctrl-C reaches make through us only; compilers that are ended leave their scratch files
         make = subprocess.Popen(
             ["make", f"-j{jobs}"],
             cwd=folder,
-            env={**os.environ, "TMPDIR": scratch, "LC_ALL": "C"},
+            env={**outside, "TMPDIR": scratch, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,

@@ -267,3 +267,7 @@ def test_looks_at_the_real_machine_do_not_fail() -> None:
     assert isinstance(real.toolkit(), Toolkit | Missing)
     assert real.has_library("no-such-library") is False
     assert all(isinstance(found, Missing) for backend in ("cupy", "brian2cuda") for found in missing(backend))
+
+
+def test_a_package_that_is_not_installed_asks_for_nothing() -> None:
+    assert GpuMachine().requirements("no-such-package-of-anybody") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -94,9 +95,15 @@ def exchange(stage: Path, folder: Path, force: bool) -> None:
             raise
         shutil.rmtree(old, ignore_errors=True)
         return
+    taken = StoreError(f"{folder}: it exists already; expected a new name, or --force to replace an earlier export.")
     if os.path.lexists(folder):  # a rename would replace an empty folder that appeared meanwhile
-        raise StoreError(f"{folder}: it exists already; expected a new name, or --force to replace an earlier export.")
-    stage.rename(folder)
+        raise taken
+    try:
+        stage.rename(folder)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another was quicker, since the look a moment ago
+            raise taken from None
+        raise
 
 
 def files_digest(files: Mapping[str, bytes]) -> str:

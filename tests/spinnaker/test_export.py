@@ -336,6 +336,16 @@ def test_a_folder_that_appears_in_the_last_moment_is_left_alone(tmp_path: Path, 
     assert [p.name for p in tmp_path.iterdir()] == ["board"]
 
 
+def test_a_folder_that_appears_after_the_last_look_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "board"
+    folder.mkdir()
+    (folder / "file").write_text("precious")
+    monkeypatch.setattr(targets.os.path, "lexists", lambda path: False)
+    with raises(StoreError, f"{folder}: it exists already; expected a new name, or --force to replace an earlier export."):
+        plan_of().write(folder)
+    assert (folder / "file").read_text() == "precious"
+
+
 # the command
 
 

@@ -122,7 +122,7 @@ class MatrixSimulation:
         state = numbers(cue, bipolar=False) if soft else cue
         new = self.table.step(state)
         form = new.form if isinstance(new, Patterns) else ""
-        final, steps, settled = _copied(_numbers_of(state, form)), xp.full(b, limit, np.int32), xp.zeros(b, np.bool_)
+        final, steps, settled = _numbers_of(state, form).copy(), xp.full(b, limit, np.int32), xp.zeros(b, np.bool_)
         place = xp.arange(b)  # of the cues that are still worked on
         rests = xp.zeros(b, np.bool_)
         for step in range(1, limit + 1):
@@ -180,7 +180,8 @@ class MatrixSimulation:
             raise SpecError(
                 f"restore: a checkpoint of memory {checkpoint.digest[:12]}; expected {self.program.digest[:12]}, that of this simulation."
             )
-        self.table.load({name: self.arrays.put(_copied(x)) for name, x in checkpoint.arrays.items()})
+        own = self.arrays.snapshot  # a copy on the host, where putting makes none
+        self.table.load({name: self.arrays.put(own(x) if isinstance(x, np.ndarray) else x) for name, x in checkpoint.arrays.items()})
 
 
 def margin(program: MatrixProgram, support: np.ndarray, state: State) -> np.ndarray:
@@ -209,10 +210,6 @@ def margin(program: MatrixProgram, support: np.ndarray, state: State) -> np.ndar
 
 def _numbers_of(state: State, form: str) -> np.ndarray:
     return getattr(state, form) if form else state  # type: ignore[return-value]
-
-
-def _copied(x: Any) -> Any:
-    return x.copy() if hasattr(x, "copy") else x
 
 
 def _moving(before: np.ndarray, after: np.ndarray, soft: bool) -> np.ndarray:

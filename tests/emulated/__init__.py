@@ -3,7 +3,7 @@
 ``install`` puts it in the place of CuPy where there is no GPU. What it is stricter in than a GPU: arrays of the device are seen by NumPy
 in no way; memory that was not set is 0xCD and shared memory 0xA5; a write beyond an array, an argument of another kind than the
 kernel's, and a barrier that some threads never reach are errors; and every launch runs twice, with the threads in ascending and in
-descending order, which must come to the same bits (but for kernels named in ``ANY_ORDER``, whose sums have no order).
+descending order, which must come to the same bits (but for launches on more than 4 MiB, which would take too long).
 What it cannot show: speed, limits of a real device, and races between threads that no order of whole stretches between barriers shows.
 """
 
@@ -13,9 +13,9 @@ import ctypes
 import os
 import sys
 
-from emulated.device import ANY_ORDER, EmulatedCudaError, fake_cupy
+from emulated.device import EmulatedCudaError, fake_cupy
 
-__all__ = ["ANY_ORDER", "EmulatedCudaError", "has_gpu", "install"]
+__all__ = ["EmulatedCudaError", "has_gpu", "install"]
 
 
 ON_A_GPU = "NEUROMEM_TESTS_ON_A_GPU"

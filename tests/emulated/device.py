@@ -22,9 +22,6 @@ TWICE = 1 << 22  # bytes of arguments up to which a launch runs in both orders
 
 ONE_AT_A_TIME = threading.Lock()  # the fibres are the process's
 
-ANY_ORDER: set[str] = set()
-"""Kernels whose sums of floating-point numbers, or whose order of a list, may depend on the order of threads."""
-
 FUNCTIONS = (
     "abs", "absolute", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "bincount", "bitwise_and", "bitwise_or",
     "broadcast_to", "ceil", "clip", "concatenate", "cumsum", "diag", "diff", "divide", "dot", "equal", "exp", "expm1", "fill_diagonal",
@@ -291,7 +288,7 @@ class Kernel:
         slots = [self._slot(place, a, kind) for place, (a, kind) in enumerate(zip(args, self._kinds, strict=True))]
         arrays = [a._host for a in args if isinstance(a, ndarray)]
         memories = list({id(m): m for m in map(_memory, arrays)}.values())
-        if sum(m.nbytes for m in memories) > TWICE or self.name in ANY_ORDER:
+        if sum(m.nbytes for m in memories) > TWICE:
             self._go(slots, g, b, 0)
         else:
             before = [m.copy() for m in memories]

@@ -27,12 +27,11 @@ from neuromem.kernels.cpu.compiled import kernel
 from neuromem.kernels.cpu.hamming import ROWS, count, lowest_distances
 from neuromem.kernels.cpu.popcount import popcount
 from neuromem.kernels.cpu.threads import share
+from neuromem.kernels.dense_tables import NEGLIGIBLE, ROUNDING, decaying, differences
 from neuromem.kernels.reference.dense import Read
 
 __all__ = ["Read", "exponential_fields", "polynomial_fields", "read_softmax", "read_softmax_real"]
 
-NEGLIGIBLE = 17.0  # -log of the share of a softmax that may be left out
-ROUNDING = 37.0  # the same, for nothing that float64 would show
 FEW = ROWS // 8  # rows of a block that are quicker to add one by one than by columns
 TILE = 1024  # real-valued patterns in one product: its scores stay in the cache
 CUES = 64  # states whose scores are kept at a time: 256 bytes a pattern
@@ -42,7 +41,7 @@ def read_softmax(blocks: np.ndarray, n_patterns: int, n_units: int, states: np.n
     """Return the softmax read of bipolar patterns; beta >= 0 multiplies overlaps that reach from -N to N."""
     lowest = lowest_distances(blocks, n_patterns, states, states.shape[1], threads)
     nearest = lowest.min(axis=1)
-    table = _decaying(beta, math.log(n_patterns) + NEGLIGIBLE, n_units)
+    table = decaying(beta, math.log(n_patterns) + NEGLIGIBLE, n_units)
     differ, total = _sums(blocks, n_patterns, states, lowest, nearest, table, table, threads)
     differ = differ[:, :n_units]
     values = _signs(states, n_units) * (1 - 2 * differ / total[:, None])
@@ -57,13 +56,10 @@ def polynomial_fields(
     Exact while the terms add up to less than 2^53; beyond, rounded as float64 sums are, and beyond float64 infinite, of the right sign.
     With power 2 it is four times the field of a Hebbian network without self-coupling, h_i = 4 sum_{j != i} (sum_m x_mi x_mj) s_j.
     """
-    energy = [max(o, 0) ** power if rectified else o**power for o in range(n_units + 2, -n_units - 4, -2)]  # of d = -1 .. N + 1
-    exponent = energy[0].bit_length()  # in units of 2^exponent nothing overflows, and whole numbers stay exact
-    agreeing = [(energy[d + 1] - energy[d + 2]) / 2**exponent for d in range(n_units + 1)]
-    both = [(energy[d] - energy[d + 2]) / 2**exponent for d in range(n_units + 1)]
+    both, agreeing, exponent = differences(n_units, power, rectified)
     n_blocks = -(-n_patterns // ROWS)
     lowest, nearest = np.zeros((len(states), n_blocks), np.int32), np.zeros(len(states), np.int32)
-    differ, total = _sums(blocks, n_patterns, states, lowest, nearest, np.array(both), np.array(agreeing), threads)
+    differ, total = _sums(blocks, n_patterns, states, lowest, nearest, both, agreeing, threads)
     with np.errstate(over="ignore"):
         return np.ldexp(_signs(states, n_units) * (total[:, None] - differ[:, :n_units]), exponent)
 
@@ -74,7 +70,7 @@ def exponential_fields(blocks: np.ndarray, n_patterns: int, n_units: int, states
     From beta = 350 on exp(-2 beta) is 0 in float64, and so are the fields of units in which nothing near differs.
     """
     lowest = lowest_distances(blocks, n_patterns, states, states.shape[1], threads)
-    table = _decaying(beta, math.log(n_patterns) + ROUNDING + 2 * beta, n_units)
+    table = decaying(beta, math.log(n_patterns) + ROUNDING + 2 * beta, n_units)
     differ, total = _sums(blocks, n_patterns, states, lowest, lowest.min(axis=1), table, table, threads)
     differ = differ[:, :n_units]
     factor = math.exp(-2 * beta)
@@ -95,12 +91,6 @@ def read_softmax_real(patterns: np.ndarray, states: np.ndarray, beta: float, thr
 
 def _signs(states: np.ndarray, n_units: int) -> np.ndarray:
     return np.where(unpack(states, n_units), 1.0, -1.0)
-
-
-def _decaying(beta: float, depth: float, n_units: int) -> np.ndarray:
-    """Return exp(-2 beta k) for the k = 0 .. n_units with 2 beta k <= depth."""
-    reach = n_units if 2 * beta * n_units <= depth else int(depth / (2 * beta))
-    return np.exp(-2 * beta * np.arange(reach + 1))
 
 
 def _parts(run: Callable[[int, int], tuple[np.ndarray, ...]], n: int, threads: int, multiple: int) -> list[np.ndarray]:

@@ -26,17 +26,12 @@ import numpy as np
 
 from neuromem.kernels.cupy.hamming import ROWS, distances
 from neuromem.kernels.cupy.runtime import BLOCK, Source, blocks_for, empty, put, zeros
+from neuromem.kernels.dense_tables import NEGLIGIBLE, ROUNDING, decaying, differences
 from neuromem.kernels.reference.dense import Read
 
 __all__ = ["Read", "exponential_fields", "polynomial_fields", "read_softmax", "read_softmax_real"]
 
 _cuda = Source("dense")
-
-NEGLIGIBLE = 17.0
-"""-log of the share of a softmax that may be left out."""
-
-ROUNDING = 37.0
-"""The same, for nothing that float64 would show."""
 
 ROOM = 1 << 28
 """Bytes of distances (scores) and sums of chunks that are kept at a time, for one cue at least."""
@@ -126,19 +121,13 @@ def _parts(n_cues: int, bytes_of_cue: int) -> Iterator[slice]:
 
 @functools.lru_cache(8)
 def _decaying(beta: float, depth: float, n_units: int) -> Any:
-    """Return exp(-2 beta k) for the k = 0 .. n_units with 2 beta k <= depth."""
-    reach = n_units if 2 * beta * n_units <= depth else int(depth / (2 * beta))
-    return put(np.exp(-2 * beta * np.arange(reach + 1)))
+    return put(decaying(beta, depth, n_units))
 
 
 @functools.lru_cache(8)
 def _differences(n_units: int, power: int, rectified: bool) -> tuple[Any, Any, int]:
-    """Return F(o + 2) - F(o - 2) and F(o) - F(o - 2) by distance, in units of 2^exponent, and the exponent: then nothing overflows."""
-    energy = [max(o, 0) ** power if rectified else o**power for o in range(n_units + 2, -n_units - 4, -2)]  # of d = -1 .. N + 1
-    exponent = energy[0].bit_length()
-    both = [(energy[d] - energy[d + 2]) / 2**exponent for d in range(n_units + 1)]
-    agreeing = [(energy[d + 1] - energy[d + 2]) / 2**exponent for d in range(n_units + 1)]
-    return put(np.array(both)), put(np.array(agreeing)), exponent
+    both, agreeing, exponent = differences(n_units, power, rectified)
+    return put(both), put(agreeing), exponent
 
 
 def _read(
